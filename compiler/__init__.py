@@ -1,0 +1,1 @@
+"""What will be run: costs, the feasible space, plans, task graphs, estimates. Pure: values in, values out."""

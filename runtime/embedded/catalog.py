@@ -1,0 +1,40 @@
+"""The sizes of the embedded models, readable without numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CONTEXT = 1024
+TAPS = 4
+
+
+@dataclass(frozen=True)
+class Size:
+    """The shape of one decoder-only transformer.
+
+    hidden: width of a token's vector; the MLP is four times wider.
+    context: longest prompt plus reply, in tokens.
+    """
+
+    name: str
+    layers: int
+    hidden: int
+    heads: int
+    vocabulary: int = 471
+    context: int = CONTEXT
+
+    @property
+    def parameters(self) -> int:
+        """Count the weights: tied embedding, layers (norms, mix, attention, MLP), final norm."""
+        layer = (2 + TAPS) * self.hidden + 12 * self.hidden**2
+        return self.vocabulary * self.hidden + self.layers * layer + self.hidden
+
+
+CATALOG = {
+    size.name: size
+    for size in (
+        Size("tiny", layers=2, hidden=64, heads=4),
+        Size("small", layers=3, hidden=96, heads=4),
+        Size("base", layers=4, hidden=128, heads=4),
+    )
+}

@@ -1,0 +1,1 @@
+"""The searchers: who proposes the next allocations."""

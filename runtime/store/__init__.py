@@ -1,0 +1,1 @@
+"""The store: journal and sample bank in one database."""
