@@ -48,13 +48,18 @@ class SampleRequest:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One completion. finish_reason as the endpoint gave it; output_tokens of this completion alone."""
+    """One completion. finish_reason as the endpoint gave it; output_tokens of this completion alone.
+
+    seconds: this completion's share of its request's endpoint time, kept so that banked samples still cost
+    time.
+    """
 
     index: int
     text: str
     finish_reason: str
     prompt_tokens: int
     output_tokens: int
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class Usage:
     """Tokens and calls. `planned`-style use counts what the trial needs, `drawn`-style what was really paid.
 
     prompt_tokens counts a shared prompt once per request. seconds: sum over requests of endpoint time.
+    estimated: completions whose tokens the endpoint did not report, so that they were estimated from their
+    text.
     """
 
     requests: int = 0
@@ -70,6 +77,7 @@ class Usage:
     output_tokens: int = 0
     usd: float = 0.0
     seconds: float = 0.0
+    estimated: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         """Add two usages field by field."""
@@ -80,6 +88,7 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.usd + other.usd,
             self.seconds + other.seconds,
+            self.estimated + other.estimated,
         )
 
 
@@ -90,6 +99,7 @@ class StageOutcome:
     output: the fused value, JSON; None with `problem` set when the stage produced nothing.
     score: in [0, 1], None = unscored (which is not 0): no metric, or nothing to score.
     usage: what the stage needed, counted as if nothing had been banked (measured tokens).
+    fusion: the part of `usage` that its fusion call took.
     drawn: what was really requested from endpoints now.
     """
 
@@ -99,6 +109,7 @@ class StageOutcome:
     drawn: Usage
     unparsed: int = 0
     problem: str | None = None
+    fusion: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +130,9 @@ class TrialState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a searcher asks for, with the reason in words and who decided (`rules`, `random`, `agent`, ...)."""
+    """What a searcher asks for, with the reason in words and who decided (`rules`, `random`, `agent`,
+    ...).
+    """
 
     allocation: Allocation
     reason: str

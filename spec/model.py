@@ -56,7 +56,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class ModelLimits:
-    """How hard one endpoint may be used. Rates are per endpoint; `timeout_s` is one request's total deadline."""
+    """How hard one endpoint may be used. `timeout_s` is one request's total deadline."""
 
     concurrency: int = 32
     requests_per_minute: float | None = None
@@ -222,7 +222,7 @@ class SearchSpec:
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
-    """MLflow names; the server's address is not part of a spec. experiment: None means the pipeline's name."""
+    """MLflow names; the server's address is no part of a spec. experiment: None means the pipeline's name."""
 
     experiment: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)

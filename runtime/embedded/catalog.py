@@ -26,15 +26,15 @@ class Size:
     @property
     def parameters(self) -> int:
         """Count the weights: tied embedding, layers (norms, mix, attention, MLP), final norm."""
-        layer = (2 + TAPS) * self.hidden + 12 * self.hidden**2
+        layer = (2 + 3 * TAPS) * self.hidden + 12 * self.hidden**2
         return self.vocabulary * self.hidden + self.layers * layer + self.hidden
 
 
 CATALOG = {
     size.name: size
     for size in (
-        Size("tiny", layers=2, hidden=64, heads=4),
-        Size("small", layers=3, hidden=96, heads=4),
-        Size("base", layers=4, hidden=128, heads=4),
+        Size("tiny", layers=2, hidden=64, heads=2),
+        Size("small", layers=3, hidden=96, heads=2),
+        Size("base", layers=4, hidden=128, heads=2),
     )
 }

@@ -17,7 +17,7 @@ from agenttts.runtime.embedded.task import PEOPLE, Edge, held_out, question, wor
 
 SELECT = "Select the statements that matter."
 ANSWER = "Answer with one name."
-ANSWER_WEIGHT = 2.0
+RETRIEVE_WEIGHT, ANSWER_WEIGHT = 1.0, 2.0
 _HEAD = [tokenizer.USER, *tokenizer.encode("Statements:\n")]
 _TAIL = [tokenizer.END, tokenizer.ASSISTANT]
 _DOT = tokenizer.token_id(".\n")
@@ -78,8 +78,7 @@ class Row:
             for tap in range(offset + 1, TAPS):
                 reach = tap - offset
                 source = before[-reach] if reach <= len(before) else -1
-                if start + offset - tap >= 0 or source >= 0:
-                    self.fixes.append((start + offset, tap, source))
+                self.fixes.append((start + offset, tap, source))
         self.tokens += tokens
         self.group += [self._groups] * len(tokens)
         self.block += [block] * len(tokens)
@@ -88,7 +87,7 @@ class Row:
 
 def build_row(rng: random.Random, length: int, statements: int) -> Row:
     """Draw one training row; `statements` is the size of the largest world in it (the curriculum)."""
-    people = max(4, min(PEOPLE, 2 + statements // 3))
+    people = max(4, min(PEOPLE, 3 + statements // 3))
     row = Row(length)
     edges = world(rng, people, statements, wanted_held_out=False)
     rng.shuffle(edges)
@@ -96,11 +95,11 @@ def build_row(rng: random.Random, length: int, statements: int) -> Row:
     rng.shuffle(paths)
     labels = list(range(1, len(edges) + 1))
     row.open_group(_context(edges, labels), 0)
-    for path in paths[:6]:
+    for path in paths[:5]:
         row.add_block(*_retrieve(path, edges, labels))
-    for edge in rng.sample(edges, min(2, len(edges))):
+    for edge in rng.sample(edges, 1):
         row.add_block(*_retrieve([edge], edges, labels))
-    for path in paths[6:8]:
+    for path in paths[5:7]:
         row.add_block(*_answer(path))
     while _small_group(row, rng, edges, paths):
         pass
@@ -129,7 +128,16 @@ def _small_group(row: Row, rng: random.Random, edges: list[Edge], paths: list[li
     labels = [index + 1 if renumbered else edges.index(edge) + 1 for index, edge in enumerate(shown)]
     if not row.open_group(_context(shown, labels), 20):
         return False
-    return all(row.add_block(*_answer(asked)) for asked in questions)
+    return all(row.add_block(*_either(rng, asked, shown, labels)) for asked in questions)
+
+
+def _either(
+    rng: random.Random, path: list[Edge], shown: list[Edge], labels: list[int]
+) -> tuple[list[int], list[int], float]:
+    """Ask for the answer or, where the whole path is shown, sometimes for the statements."""
+    if rng.random() < 0.4 and all(edge in shown for edge in path):
+        return _retrieve(path, shown, labels)
+    return _answer(path)
 
 
 def _paths(edges: Sequence[Edge]) -> list[list[Edge]]:
@@ -153,7 +161,7 @@ def _retrieve(
     path: Sequence[Edge], edges: list[Edge], labels: Sequence[int]
 ) -> tuple[list[int], list[int], float]:
     reply = [word for edge in path for word in (f"[{labels[edges.index(edge)]}]", edge[2])]
-    return _prompt(path, SELECT), [*map(tokenizer.token_id, reply), tokenizer.END], 1.0
+    return _prompt(path, SELECT), [*map(tokenizer.token_id, reply), tokenizer.END], RETRIEVE_WEIGHT
 
 
 def _answer(path: Sequence[Edge]) -> tuple[list[int], list[int], float]:

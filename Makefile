@@ -1,0 +1,45 @@
+# Every target installs what it needs into .venv; nothing outside this folder is touched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test check bench train lock clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements/dev.txt pyproject.toml build_backend.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "agenttts needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup   ## Run the example's search end to end: no GPU, no key, no network.
+	cd examples/01-two-hop-qa && ../../$(BIN)/agenttts search pipeline.json
+
+test: setup   ## Run all tests.
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: setup  ## Lint, types, layers.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup  ## Measure the embedded models, the example's landscape and our own overhead; rewrite docs/benchmarks.md.
+	$(BIN)/python -m tests.bench.run
+
+train: setup  ## Train the three embedded models again (CPU, about an hour a size).
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	for size in tiny small base; do $(BIN)/python -m agenttts.runtime.embedded.train --size $$size || exit 1; done
+
+lock:         ## Pin the newest compatible versions again (needs uv).
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade \
+	  pyproject.toml --extra postgres requirements/dev.in -o requirements/dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,103 @@
+"""What the commands share: exit codes, the user's mistake as an exception, output, reading a spec."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agenttts.spec.problem import Problem
+
+if TYPE_CHECKING:
+    from agenttts.runtime.spec_files import Loaded
+
+
+class Exit(IntEnum):
+    """Exit codes of every command (design, section 9)."""
+
+    DONE = 0
+    FAILED = 1
+    MISTAKE = 2
+    INFEASIBLE = 3
+    LIMIT = 4
+    INTERRUPTED = 130
+
+
+class Stop(click.ClickException):
+    """Ends a command with a message on stderr and an exit code."""
+
+    def __init__(self, message: str, code: Exit) -> None:
+        """Keep the message and the code."""
+        super().__init__(message)
+        self.exit_code = int(code)
+
+    def show(self, file: Any = None) -> None:  # noqa: ARG002
+        """Print the message to stderr, nothing when it is empty."""
+        if self.message:
+            click.echo(f"agenttts: {self.message}", err=True)
+
+
+SPEC = click.argument("spec", type=click.Path(path_type=Path))
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document to stdout.")
+STORE = click.option(
+    "--store",
+    envvar="AGENTTTS_STORE",
+    default=None,
+    help="Store URL. Default: SQLite in .agenttts/ of the working folder.",
+)
+
+
+def print_json(document: Mapping[str, Any] | list[Any]) -> None:
+    """Print one JSON document to stdout; NaN never gets out."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def read_spec(path: Path) -> Loaded:
+    """Read and check a spec; its problems, infeasibility included, are in the value."""
+    from agenttts.runtime.checking import load_and_check
+
+    return load_and_check(path)
+
+
+def valid_spec(path: Path) -> Loaded:
+    """Read a spec that must be valid; otherwise show every problem and end with exit code 2 (3: infeasible)."""
+    loaded = read_spec(path)
+    if loaded.problems:
+        show_problems(path, loaded.problems)
+        only_infeasible = all(is_infeasible(problem) for problem in loaded.problems)
+        raise Stop("", Exit.INFEASIBLE if only_infeasible else Exit.MISTAKE)
+    return loaded
+
+
+def is_infeasible(problem: Problem) -> bool:
+    """Tell whether a problem says that no allocation fits the budget."""
+    return problem.pointer == "/budget/per_item" and "no allocation" in problem.what.lower()
+
+
+def show_problems(path: Path, problems: Iterable[Problem]) -> None:
+    """Print problems to stderr the way compilers do: file:line:column, then pointer, what, fix."""
+    listed = list(problems)
+    for problem in listed:
+        where = f"{path}:{problem.line}:{problem.column}"
+        click.echo(f"{where}: {problem.pointer or '/'}: {problem.what} {problem.fix}", err=True)
+    click.echo(f"{len(listed)} problem{'s' * (len(listed) != 1)} in {path}", err=True)
+
+
+def read_allocation(path: Path) -> dict[str, dict[str, Any]]:
+    """Read an allocation file `{"<stage>": {"model": ..., "samples": N}}`; a malformed one is the user's mistake."""
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        for stage, choice in document.items():
+            if not isinstance(choice["model"], str) or not isinstance(choice["samples"], int):
+                raise TypeError(stage)
+    except OSError as error:
+        raise Stop(f"{path}: cannot be read ({error.strerror}). Check the path.", Exit.MISTAKE) from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        form = '{"<stage>": {"model": "...", "samples": N}, ...}'
+        raise Stop(f"{path}: not an allocation file. Its form is {form}.", Exit.MISTAKE) from None
+    result: dict[str, dict[str, Any]] = document
+    return result

@@ -1,0 +1,123 @@
+"""`agenttts plan` and `agenttts compile`: what a search would cost and run, before anything is spent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agenttts.compiler.allocation import Allocation
+from agenttts.compiler.cost import stage_cost
+from agenttts.compiler.errors import AllocationError
+from agenttts.compiler.estimate import estimate
+from agenttts.compiler.graph import compile_graph, document
+from agenttts.compiler.infeasible import Infeasible
+from agenttts.compiler.lengths import Lengths
+from agenttts.compiler.plan import Plan
+from agenttts.compiler.plan import plan as make_plan
+from agenttts.compiler.space import Space
+from agenttts.compiler.verify import verify
+from agenttts.runtime.cli import common
+from agenttts.runtime.cli.plan_text import plan_text
+from agenttts.spec.model import PipelineSpec
+
+ALLOCATION = click.option(
+    "--allocation", "allocation_file", type=click.Path(path_type=Path), help="Plan this allocation."
+)
+
+
+@click.command()
+@common.SPEC
+@ALLOCATION
+@click.option("--trials", type=click.IntRange(min=1), help="Estimate for so many trials.")
+@common.JSON
+def plan(spec: Path, allocation_file: Path | None, trials: int | None, as_json: bool) -> None:
+    """Show the space, every stage's costs and an estimate of the whole search. Spends nothing."""
+    loaded = common.valid_spec(spec)
+    assert loaded.spec is not None
+    pipeline = loaded.spec
+    if trials is not None:
+        pipeline = replace(pipeline, search=replace(pipeline.search, trials=trials))
+    items, holdout = common.item_counts(loaded)
+    planned = _planned(pipeline, allocation_file) if allocation_file else None
+    report = plan_document(pipeline, items, holdout, planned)
+    if as_json:
+        common.print_json(report)
+    else:
+        click.echo(plan_text(pipeline, report))
+    if isinstance(planned, Infeasible):
+        raise common.Stop(planned.reason, common.Exit.INFEASIBLE)
+
+
+@click.command("compile")
+@common.SPEC
+@click.option("--target", type=click.Choice(["graph", "kubernetes"]), default="graph", show_default=True)
+@ALLOCATION
+@click.option("--blocks", type=click.IntRange(min=1), default=1, show_default=True, help="Blocks of items.")
+@click.option("-o", "output", type=click.Path(path_type=Path), help="Folder to write to instead of stdout.")
+def compile_(spec: Path, target: str, allocation_file: Path | None, blocks: int, output: Path | None) -> None:
+    """Print what runs: the verified task graph of an allocation (default: the cheapest)."""
+    if target == "kubernetes":
+        raise common.Stop("--target kubernetes comes with a later release. Use graph.", common.Exit.MISTAKE)
+    pipeline = common.valid_spec(spec).spec
+    assert pipeline is not None
+    planned = _planned(pipeline, allocation_file)
+    if isinstance(planned, Infeasible):
+        raise common.Stop(planned.reason, common.Exit.INFEASIBLE)
+    graph = document(verify(compile_graph(planned, pipeline, blocks)))
+    if output is None:
+        common.print_json(graph)
+    else:
+        common.write_json(output / "graph.json", graph)
+        click.echo(str(output / "graph.json"))
+
+
+def _planned(spec: PipelineSpec, file: Path | None) -> Plan | Infeasible:
+    lengths = Lengths.planned(spec)
+    if file is None:
+        return make_plan(spec, Space.of(spec, lengths).cheapest(), lengths)
+    try:
+        return make_plan(spec, Allocation.of(common.read_allocation(file)), lengths)
+    except AllocationError as error:
+        raise common.Stop(f"{file}: {error}", common.Exit.MISTAKE) from None
+
+
+def plan_document(
+    spec: PipelineSpec, items: int, holdout: int, planned: Plan | Infeasible | None
+) -> dict[str, Any]:
+    """Return the `--json` form of a plan (design, section 9)."""
+    space = Space.of(spec, Lengths.planned(spec))
+    guess = estimate(spec, space.lengths, items, holdout)
+    assert not isinstance(guess, Infeasible), "the caller checked that something fits"
+    result: dict[str, Any] = {
+        "space": {"allocations": space.count()},
+        "stages": [_stage_document(space, stage.name) for stage in spec.model_stages],
+        "estimate": guess.document(),
+    }
+    if isinstance(planned, Plan):
+        rows = [{"name": stage.name, "cost": stage.cost.document()} for stage in planned.stages]
+        result["allocation"] = {"stages": rows, "cost": planned.cost.document(), "feasible": True}
+    elif planned is not None:
+        rows = []
+        cost, reason = planned.cost.document(), planned.reason
+        result["allocation"] = {"stages": rows, "cost": cost, "feasible": False, "reason": reason}
+    return result
+
+
+def _stage_document(space: Space, name: str) -> dict[str, Any]:
+    stage, rest = space.spec.stage(name), space.cheapest()
+    return {
+        "name": name,
+        "models": [
+            {
+                "name": model,
+                "cost_one_sample": stage_cost(
+                    space.spec, stage, replace(rest[name], model=model, samples=1), space.lengths
+                ).document(),
+                "max_samples": space.max_samples(name, model, rest),
+            }
+            for model in stage.models
+        ],
+    }

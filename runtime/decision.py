@@ -1,0 +1,92 @@
+"""Which allocation a search answers with: the cheapest one that is as good as the best, within a tolerance.
+
+Pure. The largest mean of many noisy trials is mostly luck, so ties are the normal case, and are reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from agenttts.runtime.records import Archive, TrialResult
+from agenttts.runtime.statistics import PairedDifference, paired_difference
+
+Direction = Literal["maximize", "minimize"]
+# A trial must have scored this share of what the most scored trial has: a few easy items are no lead.
+LEAST_COVERAGE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer, and how it was reached.
+
+    winner: cheapest trial within tolerance of `leader`, the trial with the best mean.
+    eligible: every trial within tolerance, cheapest first. indistinguishable: trials whose paired difference
+    to the winner is not significant, best mean first, the winner left out.
+    """
+
+    winner: TrialResult
+    leader: TrialResult
+    tolerance: float
+    eligible: tuple[TrialResult, ...]
+    indistinguishable: tuple[TrialResult, ...]
+
+
+def best(archive: Archive, tolerance: float, direction: Direction = "maximize") -> Decision | None:
+    """Decide: cheapest trial not worse than the best mean by more than `tolerance` on the items both scored.
+
+    Ties go to the lower planned cost, then the allocation's key. Failed and infeasible trials never win.
+    None when no trial is complete.
+    """
+    trials = covered(archive.complete)
+    if not trials:
+        return None
+    ranked = sorted(trials, key=lambda r: (-signed(r, direction), *cost_order(r)))
+    leader = ranked[0]
+    eligible = sorted((r for r in trials if loss(leader, r, direction) <= tolerance + 1e-12), key=cost_order)
+    winner = eligible[0]
+    others = tuple(r for r in ranked if r is not winner and indistinguishable(winner, r))
+    return Decision(winner, leader, tolerance, tuple(eligible), others)
+
+
+def covered(results: Sequence[TrialResult]) -> tuple[TrialResult, ...]:
+    """Return the results that scored enough items to be compared with the others."""
+    most = max((scored_count(r) for r in results), default=0)
+    return tuple(r for r in results if scored_count(r) >= LEAST_COVERAGE * most)
+
+
+def scored_count(result: TrialResult) -> int:
+    """Count the items the trial scored."""
+    return sum(score is not None for score in result.scores.values())
+
+
+def signed(result: TrialResult, direction: Direction) -> float:
+    """Return the score so that more is better; only for results with a score."""
+    assert result.score is not None
+    return result.score if direction == "maximize" else -result.score
+
+
+def cost_order(result: TrialResult) -> tuple[float, str, int]:
+    """Order by planned cost, then by the allocation's key."""
+    return result.planned_cost, result.allocation.key, result.number
+
+
+def loss(leader: TrialResult, other: TrialResult, direction: Direction) -> float:
+    """Return how much worse `other` is: paired where items are shared, else by the means."""
+    difference = difference_between(leader, other)
+    sign = 1.0 if direction == "maximize" else -1.0
+    if difference is not None:
+        return -sign * difference.mean
+    return signed(leader, direction) - signed(other, direction)
+
+
+def difference_between(first: TrialResult, second: TrialResult) -> PairedDifference | None:
+    """Compare two trials over the items both scored: second minus first."""
+    return paired_difference(first.scores, second.scores)
+
+
+def indistinguishable(first: TrialResult, second: TrialResult) -> bool:
+    """Say whether the two trials show no significant difference."""
+    difference = difference_between(first, second)
+    return difference is None or not difference.significant

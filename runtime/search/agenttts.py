@@ -1,0 +1,115 @@
+"""The paper's Algorithm 1, decided by rules: initial trials, then batches that follow the three insights.
+
+The rules propose, a fitted landscape ranks, and a fixed share of every search explores what neither suggests.
+Deciding takes a few hundredths of a second and hardly grows with the archive: the landscape is capped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from agenttts.compiler.allocation import Allocation
+from agenttts.compiler.initial import initial_allocations
+from agenttts.compiler.lengths import Lengths
+from agenttts.compiler.space import Space
+from agenttts.runtime.records import Archive, Guideline, Proposal
+from agenttts.runtime.search.drawing import draw_untried, generator, tried
+from agenttts.runtime.search.evidence import Evidence, read_evidence
+from agenttts.runtime.search.insights import Insights
+from agenttts.runtime.search.lessons import lessons
+from agenttts.runtime.search.ranking import Ranked, pick
+from agenttts.runtime.search.rules import Idea, ideas, untried_combinations
+from agenttts.spec.model import Json, PipelineSpec
+
+EXPLORE_EVERY = 5  # one trial in so many is exploration, however sure the rules are
+RANDOM_IDEAS = 60
+MOST_IDEAS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTTS:
+    """Algorithm 1 with the rules agent. options: `without: ["insight1", ...]`."""
+
+    spec: PipelineSpec
+    space: Space
+    seed: int
+    insights: Insights
+
+    def ask(self, archive: Archive, count: int) -> tuple[Proposal, ...]:
+        """Return initial trials first, then what the rules, the landscape and exploration choose."""
+        taken = tried(archive)
+        found = {p.allocation: p for p in self._initial(taken, count)}
+        if len(found) < count and not (found and not archive.results):
+            for proposal in self._decided(archive, taken | found.keys(), count - len(found)):
+                found.setdefault(proposal.allocation, proposal)
+        return (*found.values(), *self._random(archive, taken | found.keys(), count - len(found)))
+
+    def tell(self, archive: Archive) -> tuple[Guideline, ...]:
+        """Return what the archive teaches and no earlier guideline says."""
+        return lessons(self._evidence(archive), archive.guidelines)
+
+    def _initial(self, taken: set[Allocation], count: int) -> list[Proposal]:
+        if not self.insights.models:
+            return []
+        reason = "insight 1: compare the models of each stage at equal cost"
+        fresh = [a for a in initial_allocations(self.space) if a not in taken]
+        return [Proposal(allocation, reason, "rules") for allocation in fresh[:count]]
+
+    def _decided(self, archive: Archive, taken: Iterable[Allocation], count: int) -> list[Proposal]:
+        """Fill places one kind at a time: exploration at its fixed places, rules everywhere else."""
+        evidence, used = self._evidence(archive), set(taken)
+        first = len(archive.results)
+        exploring = sum((first + place) % EXPLORE_EVERY == EXPLORE_EVERY - 1 for place in range(count))
+        explored = self._explore(evidence, used, exploring)
+        used |= {proposal.allocation for proposal in explored}
+        ranked = pick(evidence, self._pool(evidence, archive, used), count - len(explored))
+        return [*(_ruled(row) for row in ranked), *explored]
+
+    def _pool(self, evidence: Evidence, archive: Archive, used: set[Allocation]) -> list[Idea]:
+        """Gather untried ideas of the rules and some random ones, each allocation once."""
+        pool = {idea.allocation: idea for idea in reversed(list(ideas(evidence)))}
+        kept = [idea for allocation, idea in reversed(pool.items()) if allocation not in used]
+        chance = generator(self.seed, "ideas", len(archive.results))
+        drawn = draw_untried(self.space, {*used, *pool}, RANDOM_IDEAS, chance)
+        reason = "the landscape fitted to all trials predicts well here"
+        return [*kept[:MOST_IDEAS], *(Idea(allocation, reason) for allocation in drawn)]
+
+    def _explore(self, evidence: Evidence, used: set[Allocation], count: int) -> list[Proposal]:
+        """Take untried combinations of models, the most promising first; random ones when none is left."""
+        pool = [idea for idea in untried_combinations(evidence) if idea.allocation not in used]
+        found = [_proposal(row.idea) for row in pick(evidence, pool[:MOST_IDEAS], count)]
+        chance = generator(self.seed, "explore", len(evidence.trials), len(used))
+        taken = used | {proposal.allocation for proposal in found}
+        drawn = draw_untried(self.space, taken, count - len(found), chance)
+        return [*found, *(Proposal(a, "exploration: drawn from the whole space", "rules") for a in drawn)]
+
+    def _random(self, archive: Archive, taken: Iterable[Allocation], count: int) -> list[Proposal]:
+        chance = generator(self.seed, "fill", len(archive.results))
+        drawn = draw_untried(self.space, set(taken), count, chance)
+        reason = "nothing measured yet suggests more: drawn from the feasible space"
+        return [Proposal(allocation, reason, "random") for allocation in drawn]
+
+    def _evidence(self, archive: Archive) -> Evidence:
+        search, direction = self.spec.search, self.spec.objective.direction
+        return read_evidence(self.space, archive, self.insights, search.tolerance, direction)
+
+
+def _proposal(idea: Idea) -> Proposal:
+    return Proposal(idea.allocation, idea.reason, "rules")
+
+
+def _ruled(row: Ranked) -> Proposal:
+    reason = f"{row.idea.reason}; predicted {abs(row.mean):.3f} ± {row.deviation:.3f}"
+    return Proposal(row.idea.allocation, reason, "rules")
+
+
+def agenttts_searcher(
+    spec: PipelineSpec, space: Space, _lengths: Lengths, seed: int, options: Mapping[str, Json]
+) -> AgentTTS:
+    """Build the searcher.
+
+    Raises:
+        ValueError: if the option `without` is not a list of insights.
+    """
+    return AgentTTS(spec, space, seed, Insights.of(options))

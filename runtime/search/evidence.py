@@ -1,0 +1,102 @@
+"""What the rules know at one moment of a search: the space, the trials that count, the fitted landscape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from agenttts.compiler.allocation import Allocation, Choice
+from agenttts.compiler.options import LIMIT_TICKS, StageOptions
+from agenttts.compiler.sizes import by_size
+from agenttts.compiler.space import Space
+from agenttts.runtime.decision import Direction, covered, signed
+from agenttts.runtime.records import Archive, TrialResult
+from agenttts.runtime.search.insights import Insights
+from agenttts.runtime.search.landscape import Coder, Landscape, Point, fit_landscape
+
+UNKNOWN_ERROR = 0.1  # of a trial with a single scored item
+LEADERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A reading of the archive.
+
+    trials: complete ones of this space, in order. leaders: the best by prediction, which noise moves less
+    than the measured means; different models each.
+    """
+
+    space: Space
+    tolerance: float
+    direction: Direction
+    insights: Insights
+    trials: tuple[TrialResult, ...]
+    landscape: Landscape | None
+    leaders: tuple[TrialResult, ...]
+
+    def sizes(self, stage: str) -> tuple[str, ...]:
+        """Return the stage's models that fit at all, small to large."""
+        options = self.options(stage)
+        order = by_size(self.space.spec, self.space.spec.stage(stage))
+        return tuple(model for model in order if options.by_model[model].samples)
+
+    def options(self, stage: str) -> StageOptions:
+        """Return the choices of a stage."""
+        return next(row for row in self.space.options if row.stage == stage)
+
+    def ticks(self, stage: str, choice: Choice) -> int:
+        """Return the planned cost of a choice of the space."""
+        options = self.options(stage)
+        return options.ticks[options.index[choice]]
+
+    def room(self, allocation: Allocation, stage: str) -> int:
+        """Return the ticks that the other stages of an allocation leave to a stage."""
+        return LIMIT_TICKS - sum(self.ticks(name, choice) for name, choice in allocation if name != stage)
+
+    def most(self, stage: str, model: str, room: int) -> Choice | None:
+        """Return a model with the most samples that fit into `room` ticks; None when none does."""
+        row = self.options(stage).by_model[model]
+        fitting = row.most(room)
+        return Choice(model, row.samples[fitting - 1]) if fitting else None
+
+    def beside(self, allocation: Allocation, stage: str) -> Iterator[TrialResult]:
+        """Yield the trials that differ from an allocation at most in that stage's samples."""
+        wanted = allocation.replace(stage, Choice(allocation[stage].model, 1))
+        for trial in self.trials:
+            own = trial.allocation
+            if own.replace(stage, Choice(own[stage].model, 1)) == wanted:
+                yield trial
+
+
+def read_evidence(
+    space: Space, archive: Archive, insights: Insights, tolerance: float, direction: Direction
+) -> Evidence:
+    """Read the archive: keep the trials that count in this space, and fit the landscape to them."""
+    trials = tuple(r for r in covered(archive.complete) if _belongs(space, r.allocation))
+    points = [Point(r.allocation, signed(r, direction), error_of(r)) for r in trials]
+    landscape = fit_landscape(Coder.of(space, insights), points)
+    leaders = _leaders(space, trials, landscape) if landscape is not None else ()
+    return Evidence(space, tolerance, direction, insights, trials, landscape, leaders)
+
+
+def error_of(result: TrialResult) -> float:
+    """Return the score's standard error, a guess where there is none."""
+    return UNKNOWN_ERROR if result.standard_error is None else result.standard_error
+
+
+def _belongs(space: Space, allocation: Allocation) -> bool:
+    rows = zip(space.options, allocation, strict=True)
+    return all(choice in options.index for options, (_, choice) in rows)
+
+
+def _leaders(space: Space, trials: Sequence[TrialResult], landscape: Landscape) -> tuple[TrialResult, ...]:
+    feasible = [trial for trial in trials if trial.allocation in space]
+    if not feasible:
+        return ()
+    means = landscape.predict([trial.allocation for trial in feasible]).mean
+    found: dict[tuple[str, ...], TrialResult] = {}
+    for index in np.argsort(-means, kind="stable"):
+        models = tuple(choice.model for _, choice in feasible[index].allocation)
+        found.setdefault(models, feasible[index])
+    return tuple(found.values())[:LEADERS]

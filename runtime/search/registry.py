@@ -1,0 +1,51 @@
+"""Find a searcher by name: our own, and those that installed packages add as `agenttts.searchers`.
+
+An entry point names a `SearcherFactory`. Nothing of another package is imported before its name is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+
+from agenttts.compiler.lengths import Lengths
+from agenttts.compiler.space import Space
+from agenttts.runtime.search.agenttts import agenttts_searcher
+from agenttts.runtime.search.protocol import Searcher, SearcherFactory
+from agenttts.runtime.search.random_search import random_searcher
+from agenttts.spec.model import Json, PipelineSpec
+
+GROUP = "agenttts.searchers"
+SEARCHERS: Mapping[str, SearcherFactory] = {"agenttts": agenttts_searcher, "random": random_searcher}
+
+
+class UnknownSearcherError(LookupError):
+    """No searcher of that name is registered."""
+
+
+def searcher_names() -> tuple[str, ...]:
+    """Return the names of all searchers that can be built here, sorted."""
+    return tuple(sorted({*SEARCHERS, *entry_points(group=GROUP).names}))
+
+
+def searcher_factory(name: str) -> SearcherFactory:
+    """Return the factory of that name; our own names win.
+
+    Raises:
+        UnknownSearcherError: if there is none.
+    """
+    if name in SEARCHERS:
+        return SEARCHERS[name]
+    for entry in entry_points(group=GROUP, name=name):
+        loaded: SearcherFactory = entry.load()
+        return loaded
+    raise UnknownSearcherError(
+        f"/search/searcher: no searcher named {name!r}. Known: {', '.join(searcher_names())}."
+    )
+
+
+def create_searcher(
+    name: str, spec: PipelineSpec, space: Space, lengths: Lengths, seed: int, options: Mapping[str, Json]
+) -> Searcher:
+    """Build the searcher of that name."""
+    return searcher_factory(name)(spec, space, lengths, seed, options)

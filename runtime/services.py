@@ -1,0 +1,80 @@
+"""Servers that a search starts on this machine by itself: today the embedded model server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agenttts.spec.model import PipelineSpec
+
+START_TIMEOUT_S = 60.0
+
+
+class ServiceError(Exception):
+    """A local server did not come up; the message holds the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A running local server: its OpenAI-compatible base URL ends with /v1."""
+
+    base_url: str
+
+    def stats(self) -> dict[str, Any]:
+        """Return the server's own counters."""
+        with urllib.request.urlopen(self.base_url.removesuffix("/v1") + "/stats", timeout=10) as reply:
+            document: dict[str, Any] = json.load(reply)
+        return document
+
+
+@contextlib.contextmanager
+def embedded_server(log: Path) -> Iterator[Endpoint]:
+    """Run `agenttts serve-embedded` on a free loopback port for the length of the block.
+
+    Raises:
+        ServiceError: if it is not ready within START_TIMEOUT_S.
+    """
+    command = [sys.executable, "-m", "agenttts.runtime.cli", "serve-embedded", "--port", "0"]
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            [*command, "--parent-pid", str(os.getpid())],
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            start_new_session=True,
+        )
+        try:
+            yield Endpoint(_ready_url(process, log) + "/v1")
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+def _ready_url(process: subprocess.Popen[bytes], log: Path) -> str:
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        line = process.stdout.readline() if selector.select(START_TIMEOUT_S) else b""
+    try:
+        return str(json.loads(line)["url"]).rstrip("/")
+    except (ValueError, KeyError):
+        tail = log.read_text("utf-8", "replace")[-2000:]
+        raise ServiceError(f"the embedded model server did not start. Its log ends with:\n{tail}") from None
+
+
+def needs_embedded(spec: PipelineSpec) -> bool:
+    """Tell whether any model of the spec is an embedded one."""
+    return any(model.worker == "embedded" for model in spec.models)

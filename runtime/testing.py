@@ -1,0 +1,112 @@
+"""Fakes for tests: an OpenAI-compatible server on loopback with canned answers, which counts and can fail."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+Answer = Callable[[str, int | None], str]
+"""The last message's text, and the sample's seed (None: none was sent) -> the completion's text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A reply that is no completion: sent instead of the next answer. body: bytes as they are, else JSON."""
+
+    status: int
+    body: bytes | Mapping[str, Any] = b""
+    headers: Mapping[str, str] | None = None
+
+
+class FakeServer:
+    """A server in its own thread; use it as a context manager.
+
+    requests: the bodies received, in order. most_choices: how many choices it gives at most.
+    """
+
+    def __init__(
+        self,
+        answer: Answer = lambda prompt, seed: f"{prompt}|{seed}",
+        refusals: Sequence[Refusal] = (),
+        most_choices: int = 128,
+        with_usage: bool = True,
+        delay_s: float = 0.0,
+    ) -> None:
+        """Prepare; `refusals` are sent first, one per request."""
+        self.requests: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        self._answer, self._refusals = answer, list(refusals)
+        self._most_choices, self._with_usage, self._delay_s = most_choices, with_usage, delay_s
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        return f"http://127.0.0.1:{self._port}/v1"
+
+    @property
+    def completions(self) -> int:
+        """How many completions were asked for in all."""
+        return sum(int(body.get("n", 1)) for body in self.requests)
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self._thread.start()
+        self._port = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _start(self) -> int:
+        app = web.Application(client_max_size=2**26)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return int(self._runner.addresses[0][1])
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.requests.append(body)
+        self.keys.append(request.headers.get("Authorization", ""))
+        refusal = self._refusals.pop(0) if self._refusals else None
+        await asyncio.sleep(self._delay_s)
+        return self._reply(body) if refusal is None else _refuse(request, refusal)
+
+    def _reply(self, body: dict[str, Any]) -> web.Response:
+        prompt, seed = str(body["messages"][-1]["content"]), body.get("seed")
+        count = min(int(body.get("n", 1)), self._most_choices)
+        texts = [self._answer(prompt, None if seed is None else seed + place) for place in range(count)]
+        document: dict[str, Any] = {"choices": [_choice(place, text) for place, text in enumerate(texts)]}
+        if self._with_usage:
+            words = sum(len(text.split()) for text in texts)
+            document["usage"] = {"prompt_tokens": len(prompt.split()), "completion_tokens": words}
+        return web.json_response(document)
+
+
+def _choice(place: int, text: str) -> dict[str, Any]:
+    return {"index": place, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+
+
+def _refuse(request: web.Request, refusal: Refusal) -> web.StreamResponse:
+    if refusal.status == 0:  # cut the connection
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response()
+    if isinstance(refusal.body, bytes):
+        return web.Response(status=refusal.status, body=refusal.body, headers=refusal.headers)
+    return web.json_response(refusal.body, status=refusal.status, headers=refusal.headers)

@@ -1,0 +1,47 @@
+"""Run the command line as a child process, as users do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON document on stdout."""
+        return json.loads(self.out)
+
+
+class Run(Protocol):
+    """Calls `agenttts` with arguments in the test's folder."""
+
+    def __call__(self, *arguments: str, timeout: float = 240) -> Done:
+        """Run and wait."""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Give a function that runs `agenttts ARGUMENTS` in an empty folder."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("AGENTTTS", "MLFLOW"))}
+
+    def call(*arguments: str, timeout: float = 240) -> Done:
+        command = [sys.executable, "-m", "agenttts.runtime.cli", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=timeout)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return call
