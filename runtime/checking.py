@@ -10,35 +10,32 @@ from pathlib import Path
 from agenttts.compiler.errors import CostError
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
-from agenttts.runtime import plugins
 from agenttts.runtime.embedded.catalog import CATALOG
+from agenttts.runtime.plugins import plugins
 from agenttts.runtime.spec_files import Loaded, load
-from agenttts.spec.check import Plugins, infeasible_problem
-from agenttts.spec.model import Json
+from agenttts.spec.check import infeasible, problem_at
+from agenttts.spec.model import PipelineSpec
+from agenttts.spec.problem import Problem
 
 
 def load_and_check(path: Path) -> Loaded:
     """Return the spec with all its problems; an empty space is a problem too, at /budget/per_item."""
-    loaded = load(path, known_plugins(), catalog())
+    loaded = load(path, plugins(), catalog())
     if loaded.spec is None:
         return loaded
+    found = _infeasible(loaded.spec, loaded.text)
+    return replace(loaded, problems=(*loaded.problems, found)) if found else loaded
+
+
+def _infeasible(spec: PipelineSpec, text: str) -> Problem | None:
     try:
-        nothing = Space.of(loaded.spec, Lengths.planned(loaded.spec)).infeasible()
-        reason = nothing.reason if nothing else None
+        nothing = Space.of(spec, Lengths.planned(spec)).infeasible()
     except CostError as error:
-        reason = str(error)
-    if reason is None:
-        return loaded
-    return replace(loaded, problems=(*loaded.problems, infeasible_problem(loaded.text, reason)))
+        return problem_at(text, "/budget/unit", str(error), "Add what is missing, or use another unit.")
+    return infeasible(text, nothing.cost.amount, nothing.cost.unit) if nothing else None
 
 
-def known_plugins() -> Plugins:
-    """Return the names of everything a spec may refer to."""
-    kinds = ("parsers", "fusions", "metrics", "functions", "searchers")
-    return Plugins(**{kind: plugins.names(kind) for kind in kinds})
-
-
-def catalog() -> dict[str, dict[str, Json]]:
+def catalog() -> dict[str, dict[str, float]]:
     """Return what is known about the embedded sizes, in the words of the spec."""
     return {
         size.name: {

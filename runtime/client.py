@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+import aiohttp
 from agenttts.runtime.errors import BadRequest, ConnectionLost, ModelError, Timeout
 from agenttts.runtime.pacing import Pacer
 from agenttts.runtime.records import SampleRequest
@@ -164,12 +165,21 @@ class ModelClient:
                 raw = await client.chat.completions.with_raw_response.create(**body)
             content: bytes = raw.content
             return content
-        except (TimeoutError, openai.APITimeoutError) as error:
-            raise Timeout(f"no answer within {self._timeout_s:g} s") from error
         except openai.APIStatusError as error:
             raise self._refusal(error) from error
-        except openai.APIError as error:
-            raise ConnectionLost(f"{error.message} {_root(error)}".strip()) from error
+        except (TimeoutError, openai.APIError) as error:
+            raise self._lost(error) from error
+
+    def _lost(self, error: Exception) -> ModelError:
+        """Tell silence from a lost connection: the transport reports some of the latter as time-outs, too."""
+        import openai
+
+        chain = tuple(_causes(error))
+        cut = next((e for e in chain if isinstance(e, aiohttp.ClientConnectionError | ConnectionError)), None)
+        timeout = any(isinstance(e, TimeoutError | openai.APITimeoutError) for e in chain)
+        if timeout and (cut is None or isinstance(cut, TimeoutError)):
+            return Timeout(f"no answer within {self._timeout_s:g} s")
+        return ConnectionLost(f"{error} ({type(chain[-1]).__name__}: {chain[-1]})")
 
     def _refusal(self, error: openai.APIStatusError) -> ModelError:
         message = error.message.replace(self._key.reveal(), MASK) if self._key != NO_KEY else error.message
@@ -206,7 +216,8 @@ def _body(request: SampleRequest, model: str, first_index: int, count: int) -> d
     return body
 
 
-def _root(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return f"({type(error).__name__}: {error})"
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    following: BaseException | None = error
+    while following is not None:
+        yield following
+        following = following.__cause__

@@ -5,7 +5,7 @@ Pure. The largest mean of many noisy trials is mostly luck, so ties are the norm
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -90,3 +90,15 @@ def indistinguishable(first: TrialResult, second: TrialResult) -> bool:
     """Say whether the two trials show no significant difference."""
     difference = difference_between(first, second)
     return difference is None or not difference.significant
+
+
+def best_so_far(archive: Archive, direction: Direction) -> Iterator[tuple[TrialResult, float | None]]:
+    """Yield every result in order, with the best mean of the complete trials up to it."""
+    counted = {result.number for result in archive.complete}
+    leading: TrialResult | None = None
+    for result in archive.results:
+        if result.number in counted and (
+            leading is None or signed(result, direction) > signed(leading, direction)
+        ):
+            leading = result
+        yield result, leading.score if leading else None

@@ -13,7 +13,7 @@ from agenttts.compiler.plan import Plan
 from agenttts.runtime.blocks import Failure, Passed, TrialOutcome
 from agenttts.runtime.executor import BLOCK_ITEMS, Progress, Running, prepare
 from agenttts.runtime.records import Item
-from agenttts.runtime.worker import StageWorker, WorkerSettings
+from agenttts.runtime.worker import StageWorker, WorkerSettings, check_endpoints
 
 
 class LocalExecutor:
@@ -29,7 +29,12 @@ class LocalExecutor:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Start the thread and build the worker."""
+        """Start the thread and build the worker.
+
+        Raises:
+            EndpointError: if a model that a stage may use has no endpoint.
+        """
+        check_endpoints(self._settings)
         self._worker = StageWorker(self._settings, self._environment)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="agenttts-local", daemon=True)

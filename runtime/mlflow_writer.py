@@ -73,9 +73,10 @@ class MlflowWriter:
         with _Refusals(self._mlflow):
             if look_first and result.number not in self._trials:
                 self._find_runs(self._tags["agenttts.search_id"])
-            if result.number not in self._ended:
-                run_id = self._trials.get(result.number) or self._create_trial(result, ended_ms)
-                self._fill_trial(run_id, result, ended_ms)
+            if result.number in self._ended:
+                return
+            run_id = self._trials.get(result.number) or self._create_trial(result, ended_ms)
+            self._fill_trial(run_id, result, ended_ms)
             if best_score is not None:
                 progress = {"score": best_score, "best_score": best_score}
                 self._log(self._parent(), progress, {}, ended_ms, result.number)
@@ -84,7 +85,9 @@ class MlflowWriter:
         """Give the parent run the chosen allocation, its numbers and its artifacts, and end it."""
         with _Refusals(self._mlflow):
             params = allocation_params(end.allocation) if end.allocation is not None else {}
-            self._log(self._parent(), end.metrics, params, ended_ms, 0, {"agenttts.status": end.status})
+            self._log(
+                self._parent(), end.metrics, params, ended_ms, end.trials, {"agenttts.status": end.status}
+            )
             self._log_documents(self._parent(), end.documents)
             status = "FAILED" if end.status == "failed" else "FINISHED"
             self._client.set_terminated(self._parent(), status=status, end_time=ended_ms)

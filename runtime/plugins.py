@@ -14,8 +14,10 @@ from typing import Any
 from agenttts.runtime.functions import FUNCTIONS, Function
 from agenttts.runtime.fusions import FUSIONS, LLM, Fusion
 from agenttts.runtime.metrics import METRICS, Metric
+from agenttts.runtime.option_schemas import OPTION_SCHEMAS
 from agenttts.runtime.options import OptionError
 from agenttts.runtime.parsers import PARSERS, Parser
+from agenttts.spec.check import Plugins
 from agenttts.spec.model import Plugin
 
 BUILT_IN: Mapping[str, Mapping[str, Callable[..., Any]]] = {
@@ -24,7 +26,6 @@ BUILT_IN: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "metrics": METRICS,
     "functions": FUNCTIONS,
 }
-SEARCHERS = ("agenttts", "random", "bayes", "llm-zero-shot", "mlcopilot", "agenthpo", "exhaustive")
 
 
 class UnknownPluginError(LookupError):
@@ -39,8 +40,17 @@ def installed(kind: str) -> Mapping[str, EntryPoint]:
 
 def names(kind: str) -> frozenset[str]:
     """Return every name of a kind, without importing anything of another package."""
-    own = SEARCHERS if kind == "searchers" else tuple(BUILT_IN[kind])
-    return frozenset((*own, *installed(kind))) | ({LLM} if kind == "fusions" else frozenset())
+    if kind == "searchers":
+        from agenttts.runtime.search.registry import searcher_names  # workers need no searcher
+
+        return frozenset(searcher_names())
+    return frozenset((*BUILT_IN[kind], *installed(kind))) | ({LLM} if kind == "fusions" else frozenset())
+
+
+def plugins() -> Plugins:
+    """Return what a spec may name; our own plug-ins with the schemas of their options."""
+    known = {kind: {n: OPTION_SCHEMAS[kind].get(n, {}) for n in names(kind)} for kind in BUILT_IN}
+    return Plugins(**known, searchers=names("searchers"))
 
 
 def factory(kind: str, name: str) -> Callable[..., Any]:

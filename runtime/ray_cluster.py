@@ -8,6 +8,7 @@ waits for another block. The driver gets small outcome blocks only.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +19,11 @@ from agenttts.compiler.plan import Plan
 from agenttts.runtime.blocks import Block, Failure, Items, TrialOutcome, replica
 from agenttts.runtime.executor import BLOCK_ITEMS, Progress, Running, prepare
 from agenttts.runtime.records import Item
-from agenttts.runtime.worker import StageWorker, WorkerSettings, endpoint
+from agenttts.runtime.worker import StageWorker, WorkerSettings, check_endpoints
 
-ENVIRONMENT = {
-    "RAY_AUTH_MODE": "disabled",  # a local cluster else writes a token that later clusters trip over
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
+ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+LOCAL_ENVIRONMENT = {"RAY_AUTH_MODE": "disabled"}
+"""A local cluster else writes a token to the home folder, over which later clusters trip."""
 OBJECT_STORE_BYTES = 256 * 2**20
 CALLS_AT_ONCE = 1000
 TASK_RETRIES = 5
@@ -59,8 +58,9 @@ class RayExecutor:
         self._settings, self._address, self._block_items = settings, address or RayAddress(), block_items
         self._running: dict[int, Running] = {}
         self._pending: dict[Any, _Pending] = {}
-        self._shipped: dict[Items, Any] = {}
+        self._shipped: dict[tuple[str, ...], tuple[Items, Any]] = {}
         self._actors: dict[str, list[Any]] = {}
+        self._ray: Any = None
 
     def start(self) -> None:
         """Connect to Ray and start the workers.
@@ -68,13 +68,10 @@ class RayExecutor:
         Raises:
             EndpointError: if a model that a stage may use has no endpoint.
         """
-        spec = self._settings.spec
-        named = (name for stage in spec.stages for name in (*stage.models, stage.fusion.model))
-        used = dict.fromkeys(name for name in named if name)
-        for name in used:
-            endpoint(spec.model(name), self._settings.endpoints)
+        used = check_endpoints(self._settings)
+        StageWorker(self._settings, {})  # what is wrong with plug-ins shows here, not in a worker far away
         self._ray = _connect(self._address)
-        places = {name: spec.model(name).replicas for name in used} | {CPU: 1}
+        places = {name: self._settings.spec.model(name).replicas for name in used} | {CPU: 1}
         self._actors = {place: [self._actor() for _ in range(count)] for place, count in places.items()}
 
     def _actor(self) -> Any:
@@ -108,18 +105,19 @@ class RayExecutor:
 
     def _ship(self, items: Items) -> Any:
         """Put a block of items into the object store once, however many calls use it."""
-        key = items
-        if key not in self._shipped:
-            self._shipped[key] = self._ray.put(items)
-        return self._shipped[key]
+        key = tuple(item.id for item in items)
+        if self._shipped.get(key, ((), None))[0] != items:
+            self._shipped[key] = (items, self._ray.put(items))
+        return self._shipped[key][1]
 
     def next_finished(self, timeout_s: float | None = None) -> tuple[int, TrialOutcome] | None:
         """Wait for a trial to finish; None when the time is up, or when none is running."""
+        end = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             number = next((n for n, running in self._running.items() if running.complete), None)
             if number is not None:
                 return number, self._running.pop(number).outcome()
-            if not self._collect(timeout_s):
+            if not self._collect(None if end is None else max(0.0, end - time.monotonic())):
                 return None
 
     def _collect(self, timeout_s: float | None) -> bool:
@@ -147,13 +145,21 @@ class RayExecutor:
             pass
         return {number: running.progress for number, running in self._running.items()}
 
+    def worker_pids(self) -> dict[str, list[int]]:
+        """Return the process ids of the workers by place, for whoever looks into a running search."""
+        asked = {place: [actor.pid.remote() for actor in actors] for place, actors in self._actors.items()}
+        return {place: self._ray.get(pids) for place, pids in asked.items()}
+
     def close(self) -> None:
         """Stop the workers; a local cluster ends with them."""
+        if self._ray is None:
+            return
         for actors in self._actors.values():
             for actor in actors:
                 self._ray.kill(actor)
         self._actors, self._pending, self._shipped, self._running = {}, {}, {}, {}
         self._ray.shutdown()
+        self._ray = None
 
 
 class RayWorker(StageWorker):
@@ -163,9 +169,13 @@ class RayWorker(StageWorker):
         """Build the stages' plug-ins."""
         super().__init__(settings, os.environ)
 
+    async def pid(self) -> int:
+        """Return the process id."""
+        return os.getpid()
+
 
 def _connect(address: RayAddress) -> Any:
-    for name, value in ENVIRONMENT.items():
+    for name, value in (ENVIRONMENT | ({} if address.address else LOCAL_ENVIRONMENT)).items():
         os.environ.setdefault(name, value)
     import ray
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from agenttts.runtime.batching import Batcher
@@ -17,6 +18,9 @@ from agenttts.spec.model import ModelSpec, Price
 
 SEEDS = 2**31 - 2**16
 """Base seeds stay below this, so that base + index stays within 31 bits."""
+
+
+_Kept = tuple[SampleRequest, tuple[Sample, ...]]
 
 
 class Client(Protocol):
@@ -58,8 +62,8 @@ class Sampler:
         self.identity = model_identity(model)
         self._client, self._model = client, model
         self._streams: dict[str, _Stream] = {}
-        self._read = Batcher(lambda wanted: _read(bank, wanted))
-        self._write = Batcher(lambda drawn: _write(bank, drawn))
+        self._read: Batcher[tuple[str, int], list[Sample]] = Batcher(partial(_read, bank))
+        self._write: Batcher[_Kept, None] = Batcher(partial(_write, bank))
 
     async def draw(self, request: SampleRequest, count: int) -> Drawn:
         """Return samples 0 .. count-1. What is drawn is in the bank before this returns; errors never are.
@@ -153,6 +157,6 @@ def _read(bank: SampleBank, wanted: Sequence[tuple[str, int]]) -> list[list[Samp
     return [found[key] for key, _ in wanted]
 
 
-def _write(bank: SampleBank, drawn: Sequence[tuple[SampleRequest, tuple[Sample, ...]]]) -> list[None]:
+def _write(bank: SampleBank, drawn: Sequence[_Kept]) -> list[None]:
     bank.put_many(drawn)
     return [None] * len(drawn)

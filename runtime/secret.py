@@ -7,6 +7,10 @@ from collections.abc import Mapping
 MASK = "***"
 
 
+class MissingSecretError(LookupError):
+    """The environment variable that should hold a secret is not set."""
+
+
 class Secret:
     """Holds a secret text; `str`, `repr` and formatting give `***`, only `reveal()` gives the text.
 
@@ -25,12 +29,14 @@ class Secret:
         """Read the variable of that name; no name means no key is needed.
 
         Raises:
-            LookupError: if the variable is not set or empty.
+            MissingSecretError: if the variable is not set or empty.
         """
         if name is None:
             return cls("none")
         if not environment.get(name):
-            raise LookupError(f"environment variable '{name}' is not set. Export it, or fix api_key_env.")
+            raise MissingSecretError(
+                f"environment variable '{name}' is not set. Export it, or fix api_key_env."
+            )
         return cls(environment[name])
 
     def reveal(self) -> str:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agenttts.spec.model import PipelineSpec
-
 START_TIMEOUT_S = 60.0
 
 
@@ -73,8 +71,3 @@ def _ready_url(process: subprocess.Popen[bytes], log: Path) -> str:
     except (ValueError, KeyError):
         tail = log.read_text("utf-8", "replace")[-2000:]
         raise ServiceError(f"the embedded model server did not start. Its log ends with:\n{tail}") from None
-
-
-def needs_embedded(spec: PipelineSpec) -> bool:
-    """Tell whether any model of the spec is an embedded one."""
-    return any(model.worker == "embedded" for model in spec.models)

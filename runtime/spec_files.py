@@ -55,9 +55,11 @@ def _read(path: Path) -> tuple[str | None, Fault]:
     """Return the text of a file, or None and the reason."""
     name = show(str(path))
     try:
-        if path.stat().st_size > LARGEST_BYTES:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
             return None, (f"the file {name} is larger than 5 MB.", "Keep only the text that is needed.")
-        return path.read_bytes().decode("utf-8"), ("", "")
+        return content.decode("utf-8"), ("", "")
     except UnicodeDecodeError as error:
         return None, (f"the file {name} is not UTF-8 (byte {error.start}).", "Save it as UTF-8.")
     except FileNotFoundError:

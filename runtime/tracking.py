@@ -45,6 +45,7 @@ class SearchEnd:
     allocation: Allocation | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     documents: Mapping[str, str] = field(default_factory=dict)
+    trials: int = 0
 
 
 @dataclass(frozen=True, slots=True)

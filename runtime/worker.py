@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agenttts.compiler.allocation import Choice
 from agenttts.runtime.blocks import Block, Failure, Items, Passed, kept_outputs, split, stage_input
@@ -16,10 +16,10 @@ from agenttts.runtime.errors import ModelError
 from agenttts.runtime.records import StageInput, StageOutcome
 from agenttts.runtime.retry import RetryPolicy, Surroundings
 from agenttts.runtime.sampler import Sampler
-from agenttts.runtime.secret import Secret
+from agenttts.runtime.secret import MissingSecretError, Secret
 from agenttts.runtime.stage import Program, build, run_function, run_model
 from agenttts.runtime.store.bank import SampleBank
-from agenttts.spec.model import ModelSpec, PipelineSpec
+from agenttts.spec.model import ModelLimits, ModelSpec, PipelineSpec
 
 
 class EndpointError(Exception):
@@ -66,7 +66,7 @@ class StageWorker:
         try:
             run = self._runner(self._programs[stage], choice)
             outcomes = await _every([run(stage_input(item, upstream)) for item in items])
-        except (ModelError, EndpointError, LookupError) as error:
+        except (ModelError, EndpointError, MissingSecretError) as error:
             failure = _failure(error, stage)
             return Passed(stage, failure=failure), Block(stage, failure=failure)
         by_item = {item.id: outcome for item, outcome in zip(items, outcomes, strict=True)}
@@ -92,7 +92,13 @@ class StageWorker:
         url = endpoint(model, self._settings.endpoints)
         key = Secret.from_environment(model.api_key_env, self._environment)
         client = ModelClient(
-            url, key, model.model, model.limits, model.price, self._settings.policy, self._around
+            url,
+            key,
+            model.model,
+            share(model.limits, model.replicas),
+            model.price,
+            self._settings.policy,
+            self._around,
         )
         self._clients.append(client)
         return client
@@ -118,6 +124,30 @@ def endpoint(model: ModelSpec, endpoints: Mapping[str, str]) -> str:
     if url is None:
         raise EndpointError(f"model '{model.name}': no endpoint is known. Set base_url.")
     return url
+
+
+def check_endpoints(settings: WorkerSettings) -> tuple[str, ...]:
+    """Return the models that stages may use, each of which has an endpoint.
+
+    Raises:
+        EndpointError: if one has none.
+    """
+    named = (name for stage in settings.spec.stages for name in (*stage.models, stage.fusion.model))
+    used = tuple(dict.fromkeys(name for name in named if name))
+    for name in used:
+        endpoint(settings.spec.model(name), settings.endpoints)
+    return used
+
+
+def share(limits: ModelLimits, replicas: int) -> ModelLimits:
+    """Return one replica's share of what all replicas together may do."""
+    requests, tokens = limits.requests_per_minute, limits.tokens_per_minute
+    return replace(
+        limits,
+        concurrency=max(1, limits.concurrency // replicas),
+        requests_per_minute=requests and requests / replicas,
+        tokens_per_minute=tokens and tokens / replicas,
+    )
 
 
 async def _every(calls: list[Awaitable[StageOutcome]]) -> list[StageOutcome]:

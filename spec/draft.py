@@ -13,6 +13,8 @@ from typing import NamedTuple
 from agenttts.spec.model import Json
 from agenttts.spec.places import pointer_of
 
+MOST_STAGES = 50
+
 Names = Collection[str] | Mapping[str, Mapping[str, Json]]
 """Registered names; as a mapping, with the JSON Schema of each one's options."""
 
@@ -137,8 +139,8 @@ class Draft:
 
     @property
     def stages(self) -> tuple[StageDraft, ...]:
-        """The stages in the order written."""
-        bodies = enumerate(as_list(self.document.get("stages")))
+        """The stages in the order written; no more than the schema allows, so that rules end soon."""
+        bodies = enumerate(as_list(self.document.get("stages"))[:MOST_STAGES])
         return tuple(StageDraft(i, body, self.files) for i, body in bodies if isinstance(body, dict))
 
     @property

@@ -84,14 +84,15 @@ def function_stage_is_plain(draft: Draft) -> Findings:
 
 def models_exist(draft: Draft) -> Findings:
     """Stages and fusions name models of this spec."""
+    models = draft.models
     for stage in draft.stages:
         named = stage.named("models")
         fuser = as_text(stage.plugin("fusion").get("model"))
         if fuser and stage.plugin("fusion").get("name") == "llm":
             named.append((stage.at("fusion", "model"), fuser))
         for pointer, name in named:
-            if name not in draft.models:
-                yield Finding(pointer, *unknown("model", name, draft.models, "Add it under /models."))
+            if name not in models:
+                yield Finding(pointer, *unknown("model", name, models, "Add it under /models."))
 
 
 def samples_hold_a_number(draft: Draft) -> Findings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -16,7 +16,7 @@ from agenttts.spec.draft import Finding
 from agenttts.spec.model import Json
 from agenttts.spec.places import child, pointer_of
 from agenttts.spec.words import is_secret, show, unknown
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
 
 Schema = Mapping[str, Any]
@@ -47,7 +47,7 @@ def schema_findings(document: Json) -> list[Finding]:
 
 def option_findings(rules: Mapping[str, Json], options: Json, pointer: str) -> list[Finding]:
     """Return the faults of a plug-in's options under the schema that the plug-in brings."""
-    return _findings(_Validator(rules), options, pointer)
+    return _findings(_Validator(rules, format_checker=_FORMATS), options, pointer)
 
 
 def _whole_pattern(
@@ -58,6 +58,7 @@ def _whole_pattern(
         yield ValidationError("pattern")
 
 
+_FORMATS = FormatChecker(formats=["regex"])
 _Validator: Any = extend(Draft202012Validator, {"pattern": _whole_pattern})  # type: ignore[no-untyped-call]
 
 
@@ -76,7 +77,7 @@ def _findings(validator: Any, document: Json, base: str) -> list[Finding]:
 
 def _explain(error: ValidationError, root: Schema, base: str) -> Iterator[Finding]:
     at = base + pointer_of(*error.absolute_path)
-    if error.validator == "oneOf":
+    if error.validator in ("oneOf", "anyOf"):
         yield from _branch(error, root, base, at)
         return
     if "propertyNames" in error.absolute_schema_path:
@@ -97,13 +98,21 @@ def _branch(error: ValidationError, root: Schema, base: str, at: str) -> Iterato
         return
     meant = max(fitting, key=lambda i: _shared(error.instance, branches[i]))
     if len(fitting) > 1 and _shared(error.instance, branches[meant]) == 0:
-        ways = "; ".join(" and ".join(f'"{k}"' for k in branches[i].get("required", ())) for i in fitting)
-        what = f"{show(error.instance)} has none of the keys expected: {ways}."
+        what = (
+            f"{show(error.instance)} has none of the keys expected: {_ways([branches[i] for i in fitting])}."
+        )
         yield Finding(at, what, _example(error.schema))
         return
-    for inner in error.context or ():
-        if inner.relative_schema_path[0] == meant:
-            yield from _explain(inner, root, base)
+    faults = [inner for inner in error.context or () if inner.relative_schema_path[0] == meant]
+    if not faults:
+        what = f"{show(error.instance)} mixes ways of writing that exclude each other."
+        yield Finding(at, what, f"Keep one: {_ways(branches)}.")
+    for inner in faults:
+        yield from _explain(inner, root, base)
+
+
+def _ways(branches: Sequence[Schema]) -> str:
+    return "; ".join(" and ".join(show(key) for key in branch.get("required", ())) for branch in branches)
 
 
 def _resolved(branch: Schema, root: Schema) -> Schema:
@@ -112,7 +121,8 @@ def _resolved(branch: Schema, root: Schema) -> Schema:
 
 
 def _shared(instance: object, branch: Schema) -> int:
-    return len(set(instance) & set(branch.get("properties", ()))) if isinstance(instance, dict) else 0
+    keys = {*branch.get("properties", ()), *branch.get("required", ())}
+    return len(set(instance) & keys) if isinstance(instance, dict) else 0
 
 
 def _is_kind(instance: object, kinds: Any) -> bool:
@@ -130,7 +140,7 @@ def _example(rules: Any) -> str:
     return (
         f"Write for example {' or '.join(show(example) for example in examples)}."
         if examples
-        else "Change it."
+        else "Write a value that fits."
     )
 
 
@@ -146,7 +156,12 @@ def _required(error: ValidationError, root: Schema) -> _Fault:
         if key not in instance:
             of_key = _resolved(rules.get("properties", {}).get(key, {}), root)
             about = of_key.get("description", "").split(". ")[0].rstrip(".")
-            yield "", f"the key {show(key)} is missing.", f"Add it: {about}. {_example(of_key)}"
+            shown = _example(of_key) if "examples" in of_key else ""
+            yield (
+                "",
+                f"the key {show(key)} is missing.",
+                f"Add it: {about}. {shown}".rstrip() if about else "Add it.",
+            )
 
 
 def _additional(error: ValidationError, _root: Schema) -> _Fault:
@@ -214,6 +229,18 @@ def _unique(error: ValidationError, _root: Schema) -> _Fault:
             yield str(i), f"{show(value)} is listed twice.", "Remove one of them."
 
 
+def _not(error: ValidationError, _root: Schema) -> _Fault:
+    forbidden: Any = error.validator_value
+    together = " and ".join(show(key) for key in forbidden.get("required", ()))
+    what = f"{together} exclude each other." if together else f"{show(error.instance)} is not allowed here."
+    yield "", what, "Keep one of them." if together else _example(error.schema)
+
+
+def _format(error: ValidationError, _root: Schema) -> _Fault:
+    kind = {"regex": "regular expression"}.get(str(error.validator_value), error.validator_value)
+    yield "", f"{show(error.instance)} is not a valid {kind}.", _example(error.schema)
+
+
 def _other(error: ValidationError, _root: Schema) -> _Fault:
     yield "", f"{show(error.instance)} is not allowed here.", _example(error.schema)
 
@@ -229,10 +256,12 @@ _FAULTS: dict[str, Callable[[ValidationError, Schema], _Fault]] = {
     "exclusiveMinimum": _bound("more than"),
     "maximum": _bound("at most"),
     "exclusiveMaximum": _bound("less than"),
-    "minLength": _size("at least {} characters"),
-    "maxLength": _size("at most {} characters"),
-    "minItems": _size("at least {} entries"),
-    "maxItems": _size("at most {} entries"),
-    "minProperties": _size("at least {} keys"),
+    "minLength": _size("a length of at least {}"),
+    "maxLength": _size("a length of at most {}"),
+    "minItems": _size("a length of at least {}"),
+    "maxItems": _size("a length of at most {}"),
+    "minProperties": _size("a key or more, at least {}"),
     "uniqueItems": _unique,
+    "not": _not,
+    "format": _format,
 }

@@ -6,6 +6,7 @@ another template is available, so a template and its values always give the same
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from collections.abc import Iterable, Mapping
@@ -35,8 +36,8 @@ class BadTemplateError(ValueError):
 class Uses:
     """What a template refers to, by a walk over its syntax tree.
 
-    names: free variables. fields, stages: attributes read from `item` and `stages`. bound: names it assigns.
-    loads: whether it includes, imports or extends another template.
+    names: free variables; empty while a filter or a test is unknown. fields, stages: attributes read from
+    `item` and `stages`. bound: names it assigns. loads: whether it includes, imports or extends another.
     """
 
     names: frozenset[str]
@@ -81,9 +82,11 @@ def variables(text: str) -> Uses:
     ['item', 'stages']
     """
     try:
-        _compiled(text)
         tree = _ENVIRONMENT.parse(text)
-        free = meta.find_undeclared_variables(tree)
+        uses = _uses(tree)
+        if uses.filters <= known_filters() and uses.tests <= known_tests():
+            _compiled(text)
+            uses = dataclasses.replace(uses, names=frozenset(meta.find_undeclared_variables(tree)))
     except TemplateError as error:
         line = getattr(error, "lineno", None)
         raise BadTemplateError(
@@ -91,15 +94,15 @@ def variables(text: str) -> Uses:
         ) from error
     except (RecursionError, SyntaxError, ValueError, OverflowError, MemoryError) as error:
         raise BadTemplateError("it is nested too deeply or holds too large a number") from error
-    return _uses(tree, free)
+    return uses
 
 
-def _uses(tree: nodes.Template, free: set[str]) -> Uses:
+def _uses(tree: nodes.Template) -> Uses:
     stored = {node.name for node in tree.find_all(nodes.Name) if node.ctx in ("store", "param")}
     macros = {node.name for node in tree.find_all(nodes.Macro)}
     loading = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
     return Uses(
-        names=frozenset(free),
+        names=frozenset(),
         fields=frozenset(_read_from(tree, "item")),
         stages=frozenset(_read_from(tree, "stages")),
         filters=frozenset(node.name for node in tree.find_all(nodes.Filter)),

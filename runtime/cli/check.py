@@ -14,7 +14,7 @@ from agenttts.runtime.cli import common
 @common.SPEC
 @common.JSON
 def check(spec: Path, as_json: bool) -> None:
-    """Report every problem of a spec at once, each with its place, what is wrong and what to do. Runs nothing."""
+    """Report every problem of a spec at once: where, what is wrong, what to do. Runs nothing."""
     loaded = common.read_spec(spec)
     if as_json:
         digest = loaded.spec.digest if loaded.spec else None
@@ -37,11 +37,11 @@ def check(spec: Path, as_json: bool) -> None:
 def diff(old: Path, new: Path, as_json: bool) -> None:
     """Show what changed between two specs, and which stages' recorded samples stay valid."""
     from agenttts.spec.diff import diff as compare
-    from agenttts.spec.diff import valid_samples
+    from agenttts.spec.diff import samples_stay_valid
 
     before, after = common.valid_spec(old).spec, common.valid_spec(new).spec
     assert before is not None and after is not None
-    changes, valid = compare(before, after), valid_samples(before, after)
+    changes, valid = compare(before, after), samples_stay_valid(before, after)
     if as_json:
         common.print_json({"changes": [asdict(change) for change in changes], "samples_valid": valid})
         return

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agenttts.runtime.files import write_text
+from agenttts.runtime.home import home
 from agenttts.spec.problem import Problem
 
 if TYPE_CHECKING:
+    from agenttts.runtime.data import DataSet
     from agenttts.runtime.spec_files import Loaded
 
 
@@ -33,7 +36,7 @@ class Stop(click.ClickException):
     def __init__(self, message: str, code: Exit) -> None:
         """Keep the message and the code."""
         super().__init__(message)
-        self.exit_code = int(code)
+        self.exit_code = int(code)  # type: ignore[misc]  # click declares a class variable, documents an attribute
 
     def show(self, file: Any = None) -> None:  # noqa: ARG002
         """Print the message to stderr, nothing when it is empty."""
@@ -57,14 +60,14 @@ def print_json(document: Mapping[str, Any] | list[Any]) -> None:
 
 
 def read_spec(path: Path) -> Loaded:
-    """Read and check a spec; its problems, infeasibility included, are in the value."""
+    """Read and check a spec; problems, infeasibility included, are in the value."""
     from agenttts.runtime.checking import load_and_check
 
     return load_and_check(path)
 
 
 def valid_spec(path: Path) -> Loaded:
-    """Read a spec that must be valid; otherwise show every problem and end with exit code 2 (3: infeasible)."""
+    """Read a spec that must be valid; else show every problem and end with exit code 2 (3: infeasible)."""
     loaded = read_spec(path)
     if loaded.problems:
         show_problems(path, loaded.problems)
@@ -79,7 +82,7 @@ def is_infeasible(problem: Problem) -> bool:
 
 
 def show_problems(path: Path, problems: Iterable[Problem]) -> None:
-    """Print problems to stderr the way compilers do: file:line:column, then pointer, what, fix."""
+    """Print problems to stderr as compilers do: file:line:column, then pointer, what, fix."""
     listed = list(problems)
     for problem in listed:
         where = f"{path}:{problem.line}:{problem.column}"
@@ -88,7 +91,7 @@ def show_problems(path: Path, problems: Iterable[Problem]) -> None:
 
 
 def read_allocation(path: Path) -> dict[str, dict[str, Any]]:
-    """Read an allocation file `{"<stage>": {"model": ..., "samples": N}}`; a malformed one is the user's mistake."""
+    """Read an allocation file; a malformed one is the user's mistake."""
     try:
         document = json.loads(path.read_text("utf-8"))
         for stage, choice in document.items():
@@ -101,3 +104,37 @@ def read_allocation(path: Path) -> dict[str, dict[str, Any]]:
         raise Stop(f"{path}: not an allocation file. Its form is {form}.", Exit.MISTAKE) from None
     result: dict[str, dict[str, Any]] = document
     return result
+
+
+def item_counts(loaded: Loaded) -> tuple[int, int]:
+    """Return how many items a trial and the held-out check use; reads data only if the spec does not say."""
+    spec = loaded.spec
+    assert spec is not None
+    search, holdout = spec.data.search.rows, spec.data.holdout and spec.data.holdout.rows
+    if search is None or (holdout is None and spec.data.holdout is not None):
+        data = read_items(loaded)
+        sizes = len(data.search), len(data.holdout)
+    else:
+        sizes = search[1] - search[0], holdout[1] - holdout[0] if holdout else 0
+    return min(sizes[0], spec.search.items or sizes[0]), sizes[1]
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON file whole or not at all; its folder is created."""
+    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_items(loaded: Loaded) -> DataSet:
+    """Read both parts of the data set; every fault of it is shown, and is the user's mistake."""
+    from agenttts.runtime.data import DataError, load_data
+
+    assert loaded.spec is not None
+    try:
+        return load_data(loaded.spec.data, loaded.folder)
+    except DataError as error:
+        raise Stop("\n".join(("the data set is not usable:", *error.faults)), Exit.MISTAKE) from None
+
+
+def store_address(store: str | None) -> str:
+    """Return the store's URL: the one given, or the default one of this folder."""
+    return store or home(Path.cwd()).store_url

@@ -100,7 +100,7 @@ def plan_document(
         rows = [{"name": stage.name, "cost": stage.cost.document()} for stage in planned.stages]
         result["allocation"] = {"stages": rows, "cost": planned.cost.document(), "feasible": True}
     elif planned is not None:
-        rows = []
+        rows = [{"name": name, "cost": cost.document()} for name, cost in planned.costs]
         cost, reason = planned.cost.document(), planned.reason
         result["allocation"] = {"stages": rows, "cost": cost, "feasible": False, "reason": reason}
     return result

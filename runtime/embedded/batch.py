@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from agenttts.runtime.embedded import model as network
 from agenttts.runtime.embedded import sampling, tokenizer
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Work:
 class Batch:
     """Decode asks of one model together; results do not depend on who shares the batch.
 
-    All arrays are (prompts, samples), samples being the largest number asked for; `alive` is False for the surplus.
+    All arrays are (prompts, samples), samples being the most any ask wants; `alive` is False for the surplus.
     """
 
     def __init__(self, model: network.Model, works: Sequence[Work]) -> None:
@@ -77,7 +78,7 @@ class Batch:
         """Draw one token for every living sample, hand over finished asks and prepare the next step."""
         self._draw()
         self._end_samples()
-        finished = ~self._alive.any(1)
+        finished = ~np.any(self._alive, axis=1)
         if finished.any():
             self._hand_over(finished)
         if not self.done:
@@ -85,7 +86,8 @@ class Batch:
 
     def _draw(self) -> None:
         rows = np.nonzero(self._alive)
-        per_prompt = np.array([[work.ask.temperature, work.ask.top_p] for work in self.works], dtype=np.float32)[rows[0]]
+        settings = [[work.ask.temperature, work.ask.top_p] for work in self.works]
+        per_prompt = np.array(settings, dtype=np.float32)[rows[0]]
         uniform = sampling.uniforms(self._streams[rows], len(self._tokens))
         tokens = np.full(self._alive.shape, tokenizer.PAD, dtype=np.int64)
         tokens[rows] = sampling.draw(self._logits[rows], per_prompt[:, 0], per_prompt[:, 1], uniform)
@@ -106,12 +108,14 @@ class Batch:
             if any(stop in text for stop in stops):
                 self._alive[index, sample] = False
 
-    def _hand_over(self, finished: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> None:
+    def _hand_over(self, finished: NDArray[np.bool_]) -> None:
         steps = np.stack(self._tokens, axis=-1)
         for index in np.flatnonzero(finished):
             work = self.works[index]
             lengths = self._ended_by_length[index]
-            choices = (self._choice(work.ask, steps[index, j], bool(lengths[j])) for j in range(work.ask.samples))
+            choices = (
+                self._choice(work.ask, steps[index, j], bool(lengths[j])) for j in range(work.ask.samples)
+            )
             result = tuple(choices)
             if work.future.set_running_or_notify_cancel():
                 work.future.set_result(result)
@@ -121,7 +125,9 @@ class Batch:
         tokens = tuple(int(token) for token in steps if token != tokenizer.PAD)
         text = tokenizer.decode(tokens)
         cuts = [text.index(stop) for stop in ask.stops if stop in text]
-        return Choice(text[: min(cuts)] if cuts else text, tokens, "length" if too_long and not cuts else "stop")
+        return Choice(
+            text[: min(cuts)] if cuts else text, tokens, "length" if too_long and not cuts else "stop"
+        )
 
     def _keep(self, prompts: network.Tokens) -> None:
         self.works = [self.works[index] for index in prompts]

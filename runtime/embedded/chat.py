@@ -25,7 +25,9 @@ class RequestError(Exception):
     status: HTTP status; param: the field at fault; code: OpenAI's machine-readable reason.
     """
 
-    def __init__(self, message: str, param: str | None = None, code: str | None = None, status: int = 400) -> None:
+    def __init__(
+        self, message: str, param: str | None = None, code: str | None = None, status: int = 400
+    ) -> None:
         super().__init__(message)
         self.param, self.code, self.status = param, code, status
 
@@ -88,7 +90,9 @@ def render(messages: object) -> tuple[int, ...]:
             raise RequestError(f"'{where}' must be an object.", where)
         role = message.get("role")
         if not isinstance(role, str) or role not in _ROLES:
-            raise RequestError(f"'{where}.role' is {role!r}. Use one of {', '.join(_ROLES)}.", f"{where}.role")
+            raise RequestError(
+                f"'{where}.role' is {role!r}. Use one of {', '.join(_ROLES)}.", f"{where}.role"
+            )
         tokens += [_ROLES[role], *tokenizer.encode(_text(message.get("content"), where)), tokenizer.END]
     tokens.append(tokenizer.ASSISTANT)
     if len(tokens) >= CONTEXT:
@@ -169,7 +173,9 @@ def _text(content: object, where: str) -> str:
     """Read a message's content: a string or a list of text parts. Outer blank space is dropped."""
     if isinstance(content, str):
         return content.strip()
-    if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
+    if isinstance(content, list) and all(
+        isinstance(part, dict) and part.get("type") == "text" for part in content
+    ):
         texts = [part.get("text") for part in content]
         if all(isinstance(text, str) for text in texts):
             return "".join(texts).strip()
@@ -182,7 +188,9 @@ def _limit(body: Mapping[str, Any], room: int, prompt: int) -> int:
     if limit is None:
         return room
     if limit > room:
-        raise _too_long(f"The messages have {prompt} tokens and {limit} are asked for in the completion", name)
+        raise _too_long(
+            f"The messages have {prompt} tokens and {limit} are asked for in the completion", name
+        )
     return limit
 
 
@@ -218,8 +226,14 @@ def _boolean(body: Mapping[str, Any], name: str) -> bool:
 
 def _stops(value: object) -> tuple[str, ...]:
     stops = [value] if isinstance(value, str) else [] if value is None else value
-    if not isinstance(stops, list) or len(stops) > 4 or not all(isinstance(stop, str) and stop for stop in stops):
-        raise RequestError("'stop' must be a string or a list of up to 4 strings, none of them empty.", "stop")
+    if (
+        not isinstance(stops, list)
+        or len(stops) > 4
+        or not all(isinstance(stop, str) and stop for stop in stops)
+    ):
+        raise RequestError(
+            "'stop' must be a string or a list of up to 4 strings, none of them empty.", "stop"
+        )
     return tuple(stops)
 
 

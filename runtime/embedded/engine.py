@@ -1,8 +1,8 @@
 """The worker thread that turns a stream of asks into batches.
 
-Asks that wait together and look alike (model, number of samples, prompt length) share a batch; the running batches
-take turns, one step each, so a long reply does not hold up short ones. One thread computes, because the BLAS below it
-and the event loop beside it need the other cores.
+Asks that wait together and look alike (model, number of samples, prompt length) share a batch; the
+running batches take turns, one step each, so a long reply does not hold up short ones. One thread
+computes: the event loop beside it and the client's processes need the other cores.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TOKENS = 8192
 RUNNING = 8
 
 
-class QueueFull(Exception):
+class QueueFullError(Exception):
     """The engine holds as many unfinished asks as it may; try again shortly."""
 
 
@@ -60,12 +60,14 @@ class Engine:
         """Queue an ask; its future yields one choice per sample.
 
         Raises:
-            QueueFull: if the limit is reached.
+            QueueFullError: if the limit is reached.
         """
         work = Work(ask)
         with self._changed:
             if self._unfinished >= self._limit:
-                raise QueueFull(f"{self._unfinished} requests are unfinished, the limit is {self._limit}.")
+                raise QueueFullError(
+                    f"{self._unfinished} requests are unfinished, the limit is {self._limit}."
+                )
             self._unfinished += 1
             self._waiting.append(work)
             self._changed.notify()
@@ -133,4 +135,4 @@ def _fail(works: list[Work], error: Exception) -> None:
             work.future.set_exception(error)
 
 
-__all__ = ["Ask", "Choice", "Engine", "QueueFull", "Work"]
+__all__ = ["Ask", "Choice", "Engine", "QueueFullError", "Work"]

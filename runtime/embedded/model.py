@@ -1,14 +1,14 @@
 """Forward passes of the embedded models in plain numpy: prompts once, then one token per sample and step.
 
-A `Cache` holds the prompts' keys and values once, however many samples continue each of them. Everything is float32.
-Nothing here knows about requests, sampling or text.
+A `Cache` holds the prompts' keys and values once, however many samples continue each of them. Everything
+is float32. Nothing here knows about requests, sampling or text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +73,7 @@ def read(path: Path, size: Size) -> Model:
     shape = tuple(int(number) for number in weights.pop("shape"))
     expected = (size.layers, size.hidden, size.heads, size.vocabulary, size.context)
     if shape != expected:
-        raise ValueError(f"{path.name}: holds a model of shape {shape}, expected {expected}. Train '{size.name}' again.")
+        raise ValueError(f"{path.name}: holds shape {shape}, expected {expected}. Train '{size.name}' again.")
     return Model(size, weights)
 
 
@@ -138,11 +138,12 @@ def keep(cache: Cache, prompts: Tokens) -> Cache:
 
 
 def _normed(x: Array, gain: Array) -> Array:
-    return x * (gain / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + np.float32(1e-5)))
+    normed: Array = x * (gain / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + np.float32(1e-5)))
+    return normed
 
 
 def _mixed_prompt(projected: Array, mix: Array) -> Array:
-    mixed = projected * mix[0]
+    mixed: Array = projected * mix[0]
     for tap in range(1, min(TAPS, projected.shape[1])):
         mixed[:, tap:] += projected[:, :-tap] * mix[tap]
     return mixed
@@ -172,24 +173,28 @@ def _softmax(scores: Array) -> Array:
 
 def _attend(q: Array, k: Array, v: Array, mask: Array) -> Array:
     """Attend over prompts: q (P, H, Q, D), k and v (P, H, T, D) to (P, Q, C)."""
-    scores = (q * np.float32(q.shape[-1] ** -0.5)) @ k.swapaxes(-1, -2)
+    prompts, heads, queries, channels = q.shape
+    q = q * np.float32(channels**-0.5)
+    scores: Array = q @ k.swapaxes(-1, -2)
     scores += mask
     attended = _softmax(scores) @ v
-    return attended.swapaxes(1, 2).reshape(q.shape[0], q.shape[2], -1)
+    joined: Array = attended.swapaxes(1, 2).reshape(prompts, queries, heads * channels)
+    return joined
 
 
 def _attend_sample(q: Array, memory: LayerCache, hidden_keys: Array) -> Array:
     """Attend over the prompt and the sample's own tokens: q (P, N, H, D) to (P, N, C)."""
     prompts, samples, heads, channels = q.shape
     q = q * np.float32(channels**-0.5)
-    shared = np.ascontiguousarray(q.swapaxes(1, 2)) @ memory.keys.swapaxes(-1, -2)
+    shared: Array = np.ascontiguousarray(q.swapaxes(1, 2)) @ memory.keys.swapaxes(-1, -2)
     shared += hidden_keys
-    own = (q[:, :, :, None] * memory.own_keys).sum(-1).swapaxes(1, 2)
+    own: Array = (q[:, :, :, None] * memory.own_keys).sum(-1).swapaxes(1, 2)
     weights = _softmax(np.concatenate([shared, own], axis=-1))
     length = memory.keys.shape[2]
     attended = (weights[..., :length] @ memory.values).swapaxes(1, 2)
     attended = attended + (weights[..., length:].swapaxes(1, 2)[..., None] * memory.own_values).sum(3)
-    return attended.reshape(prompts, samples, heads * channels)
+    joined: Array = attended.reshape(prompts, samples, heads * channels)
+    return joined
 
 
 def _finish(model: Model, layer: int, x: Array, attended: Array) -> Array:
@@ -198,7 +203,8 @@ def _finish(model: Model, layer: int, x: Array, attended: Array) -> Array:
     x = x + attended @ weights[f"{layer}.out"].T
     inner = _normed(x, weights[f"{layer}.norm2"]) @ weights[f"{layer}.up"].T
     inner *= np.float32(0.5) * (1 + np.tanh(_GELU * (inner + np.float32(0.044715) * inner * inner * inner)))
-    return x + inner @ weights[f"{layer}.down"].T
+    x += inner @ weights[f"{layer}.down"].T
+    return x
 
 
 def _scores(model: Model, x: Array) -> Array:

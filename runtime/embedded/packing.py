@@ -1,8 +1,9 @@
 """Training rows: many questions packed behind shared contexts, so one context is paid for once.
 
-A row is a run of groups. A group is one context (the statements) followed by blocks (one question and its reply each);
-a block sees its context and itself. Two corrections make a packed row equal to separate sequences: the attention mask
-(`group`, `block`) and the sources of the causal mix at the start of each group and block (`fixes`).
+A row is a run of groups. A group is one context (the statements) followed by blocks (one question and its
+reply each); a block sees its context and itself. Two corrections make a packed row equal to separate
+sequences: the attention mask (`group`, `block`) and the sources of the causal mix at the start of groups
+and blocks (`fixes`).
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def build_row(rng: random.Random, length: int, statements: int) -> Row:
 
 
 def _small_group(row: Row, rng: random.Random, edges: list[Edge], paths: list[list[Edge]]) -> bool:
-    """Add a context as retrieval might have left it (path, distractors, sometimes a hole) and its questions."""
+    """Add a context as retrieval might leave it (path, distractors, sometimes a hole) and its questions."""
     path = rng.choice(paths)
     extra = min(int(rng.expovariate(1 / 5)), len(edges) - 2)
     kept = set(path) | set(rng.sample(edges, extra))

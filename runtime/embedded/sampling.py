@@ -1,7 +1,8 @@
 """Turn scores into tokens, reproducibly.
 
-A sample's randomness depends only on its seed, its prompt and the position of the token: not on the batch it ran in
-and not on its neighbours. So choice j of a request with seed s is choice 0 of the same request with seed s + j.
+A sample's randomness depends only on its seed, its prompt and the position of the token: not on the batch
+it ran in and not on its neighbours. So choice j of a request with seed s is choice 0 of that request with
+seed s + j.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def draw(logits: Array, temperature: Array, top_p: Array, uniform: NDArray[np.fl
     if narrowed.size:
         probabilities[narrowed] = _nucleus(probabilities[narrowed], top_p[narrowed])
     reached = probabilities.cumsum(1, dtype=np.float64)
-    drawn = (reached <= (uniform * reached[:, -1])[:, None]).sum(1)
+    drawn: Tokens = (reached <= (uniform * reached[:, -1])[:, None]).sum(1)
     return np.where(temperature <= 0, best, drawn)
 
 

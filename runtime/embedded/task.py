@@ -1,8 +1,9 @@
 """The synthetic question-answering task the embedded models are trained on.
 
-An item is a list of numbered statements about a few people and a question whose words follow a path through them.
-One item in `HOLD_OUT` of all possible (question, path) keys is held out: `generate` draws only held-out keys and
-training refuses them, so no published item can have been seen in training. This module is pure: same seed, same items.
+An item is a list of numbered statements about a few people and a question whose words follow a path
+through them. One in `HOLD_OUT` of all possible paths is held out: `generate` draws only held-out paths
+and training asks for none of them, so no generated item can have been seen in training. This module is
+pure: same seed, same items.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 VERBS = ("admires", "trusts", "calls", "helps", "teaches", "pays", "follows", "visits")
-NAMES = tuple(
-    "Ada Alan Amy Ana Andy Anna Axel Ben Beth Bill Bob Bo Cara Carl Cleo Cy Dan Dana Dean Della Dina Don Dora Drew "
-    "Ed Eli Ella Elsa Emil Emma Eric Erin Esme Eva Ewan Fay Finn Fred Gail Gary Gina Glen Greta Gus Hal Hana Hans "
-    "Hugo Ian Ida Igor Ines Ira Iris Ivan Ivy Jack Jane Jean Jill Joan Joe John June Kai Kara Karl Kate Ken Kim "
-    "Kurt Lara Lars Lea Lena Leo Lily Lisa Liv Lou Luca Lucy Luke Mae Marc Maria Mary Max Maya Mia Milo Mona Nell "
-    "Nick Nina Noah Nora Olga Oli Omar Oscar Otto Owen Paul Penny Pete Quinn Rita Rob Rosa Ruth Sam Sara Sean Tara "
-    "Ted Tess Tim Tina Tom Uma Vera Wes Zoe".split()
-)
+_NAMES = """
+Ada Alan Amy Ana Andy Anna Axel Ben Beth Bill Bob Bo Cara Carl Cleo Cy Dan Dana Dean Della Dina Don Dora
+Drew Ed Eli Ella Elsa Emil Emma Eric Erin Esme Eva Ewan Fay Finn Fred Gail Gary Gina Glen Greta Gus Hal
+Hana Hans Hugo Ian Ida Igor Ines Ira Iris Ivan Ivy Jack Jane Jean Jill Joan Joe John June Kai Kara Karl
+Kate Ken Kim Kurt Lara Lars Lea Lena Leo Lily Lisa Liv Lou Luca Lucy Luke Mae Marc Maria Mary Max Maya
+Mia Milo Mona Nell Nick Nina Noah Nora Olga Oli Omar Oscar Otto Owen Paul Penny Pete Quinn Rita Rob Rosa
+Ruth Sam Sara Sean Tara Ted Tess Tim Tina Tom Uma Vera Wes Zoe
+"""
+NAMES = tuple(_NAMES.split())
 PEOPLE = 10
 HOLD_OUT = 16
 
@@ -72,7 +75,7 @@ def held_out(path: Sequence[Edge]) -> bool:
 def world(
     rng: random.Random, people: int, statements: int, wanted_held_out: bool | None = None
 ) -> list[Edge]:
-    """Plant a two-hop path (the first two edges) and surround it with decoys that share its subjects and verbs.
+    """Plant a two-hop path (the first two edges) among decoys that share its subjects and verbs.
 
     Each (subject, verb) has one object and nobody acts on themselves, so every question has one answer.
     """
@@ -105,7 +108,7 @@ def _path(rng: random.Random, names: Sequence[str]) -> tuple[Edge, Edge]:
 
 
 def _slots(rng: random.Random, names: Sequence[str], path: Sequence[Edge]) -> list[tuple[str, str]]:
-    """Order all (subject, verb) pairs: two decoys for each subject and verb of the path, then the rest at random."""
+    """Order all (subject, verb) pairs: decoys for the path's subjects and verbs first, the rest at random."""
     first = [(edge[0], verb) for edge in path for verb in rng.sample(VERBS, 2)]
     second = [(name, edge[1]) for edge in path for name in rng.sample(names, 2)]
     rest = [(name, verb) for name in names for verb in VERBS]
@@ -142,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.output is None:
         sys.stdout.writelines(lines)
         return
-    with open(options.output, "w", encoding="utf-8") as file:
+    with Path(options.output).open("w", encoding="utf-8") as file:
         file.writelines(lines)
 
 

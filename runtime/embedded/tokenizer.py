@@ -1,7 +1,8 @@
 """Word-level tokens for the task, with bytes for everything else.
 
-Spaces are not tokens: decoding puts one between two words. Where a text has a space the rule would not put, or lacks
-one the rule would put, encoding says so with a byte or a `<join>`, so any valid text comes back exactly.
+Spaces are not tokens: decoding puts one between two words. Where a text has a space the rule would not
+put, or lacks one the rule would put, encoding says so with a byte or a `<join>`, so any valid text comes
+back exactly.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Train the embedded models on a CPU: `python -m agenttts.runtime.embedded.train --size tiny`.
 
-The same seed and number of steps give the same run on the same machine. Needs PyTorch, which nothing else here does.
+The same seed and number of steps give the same run on the same machine. Needs PyTorch, which nothing else
+here does.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 from agenttts.runtime.embedded.catalog import CATALOG, TAPS, Size
 from agenttts.runtime.embedded.packing import RETRIEVE_WEIGHT, Row, build_row
-from agenttts.runtime.embedded.tokenizer import ASSISTANT, END, LABELS, token_id
+from agenttts.runtime.embedded.tokenizer import END, LABELS, token_id
 
 try:
     import torch
@@ -49,8 +50,8 @@ class Recipe:
 
 
 RECIPES = {
-    "tiny": Recipe(steps=10000, rate=2e-3),
-    "small": Recipe(steps=18000, rate=2e-3),
+    "tiny": Recipe(steps=6000, rate=2e-3),
+    "small": Recipe(steps=6000, rate=2e-3),
     "base": Recipe(steps=10000, rate=1.5e-3),
 }
 
@@ -58,9 +59,9 @@ RECIPES = {
 def initial(size: Size, seed: int) -> Parameters:
     """Draw the weights a run starts from.
 
-    Keys start equal to queries and the mix near uniform, so attention starts at places that share words with the last
-    few; in the last layer the output undoes the value, so what is attended to is said. Looking up and copying then need
-    to be refined, not found, which saves most of the training.
+    Keys start equal to queries and the mix near uniform, so attention starts at places that share words with
+    the last few; in the last layer the output undoes the value, so what is attended to is said. Looking up
+    and copying then need to be refined, not found, which saves most of the training.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -78,7 +79,9 @@ def initial(size: Size, seed: int) -> Parameters:
             f"{layer}.norm1": torch.ones(d, requires_grad=True),
             f"{layer}.mix": mix.requires_grad_(),
             f"{layer}.qkv": torch.cat([query, query, value]).requires_grad_(),
-            f"{layer}.out": (0.5 * value.T).clone().requires_grad_() if last else normal(d, d, scale=(2 * depth * d) ** -0.5),
+            f"{layer}.out": (0.5 * value.T).clone().requires_grad_()
+            if last
+            else normal(d, d, scale=(2 * depth * d) ** -0.5),
             f"{layer}.norm2": torch.ones(d, requires_grad=True),
             f"{layer}.up": normal(4 * d, d, scale=d**-0.5),
             f"{layer}.down": normal(d, 4 * d, scale=(8 * depth * d) ** -0.5),
@@ -148,11 +151,18 @@ def collate(rows: Sequence[Row]) -> dict[str, Any]:
     tokens = torch.tensor([row.tokens for row in rows]).flatten()
     group, block = (torch.tensor([getattr(row, name) for row in rows]) for name in ("group", "block"))
     weight = torch.tensor([row.weight for row in rows]).flatten()
-    seen = (group[:, :, None] == group[:, None, :]) & ((block[:, None, :] == 0) | (block[:, :, None] == block[:, None]))
+    seen = (group[:, :, None] == group[:, None, :]) & (
+        (block[:, None, :] == 0) | (block[:, :, None] == block[:, None])
+    )
     seen &= torch.ones(length, length, dtype=torch.bool).tril()
     fixes = torch.tensor(
         [
-            (index * length + position, tap, max(index * length + source, 0) if source >= 0 else 0, source >= 0)
+            (
+                index * length + position,
+                tap,
+                max(index * length + source, 0) if source >= 0 else 0,
+                source >= 0,
+            )
             for index, row in enumerate(rows)
             for position, tap, source in row.fixes
         ]
@@ -170,7 +180,7 @@ def collate(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def train(size: Size, recipe: Recipe, folder: Path, status: Path | None = None) -> None:
-    """Run a recipe; weights and log are written every 200 steps, so an interrupted run leaves usable ones."""
+    """Run a recipe; weights and log are written every 100 steps, so an interrupted run leaves usable ones."""
     rng = random.Random(recipe.seed)
     most, smooth = 4.0, 3.0
     weights = initial(size, recipe.seed)
@@ -185,7 +195,9 @@ def train(size: Size, recipe: Recipe, folder: Path, status: Path | None = None) 
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate * _schedule(step, recipe)
         batch = collate([build_row(rng, recipe.length, statements(rng, most)) for _ in range(recipe.rows)])
-        token_loss = functional.cross_entropy(logits(weights, size, batch), batch["targets"], reduction="none")
+        token_loss = functional.cross_entropy(
+            logits(weights, size, batch), batch["targets"], reduction="none"
+        )
         loss = (token_loss * batch["weight"]).sum() / batch["weight"].sum()
         optimizer.zero_grad()
         loss.backward()
@@ -194,8 +206,12 @@ def train(size: Size, recipe: Recipe, folder: Path, status: Path | None = None) 
         losses.append(loss.item())
         smooth += 0.02 * (token_loss[batch["weight"] == RETRIEVE_WEIGHT].mean().item() - smooth)
         most = grown(most, smooth, step, recipe)
-        if step % 200 == 0 or step == recipe.steps:
-            entry = {"step": step, "loss": round(float(np.mean(losses[-200:])), 4), "statements": round(most, 1)} | evaluate(weights, size, recipe)
+        if step % 100 == 0 or step == recipe.steps:
+            entry = {
+                "step": step,
+                "loss": round(float(np.mean(losses[-100:])), 4),
+                "statements": round(most, 1),
+            } | evaluate(weights, size, recipe)
             log.append(entry | {"seconds": round(time.monotonic() - started)})
             save(weights, size, log, folder)
             if status is not None:
@@ -204,8 +220,8 @@ def train(size: Size, recipe: Recipe, folder: Path, status: Path | None = None) 
 
 
 def grown(most: float, smooth_loss: float, step: int, recipe: Recipe) -> float:
-    """Let the worlds grow while the model keeps up, and in any case from 20 % to 60 % of the steps."""
-    floor = 4 + 20 * (step / recipe.steps - 0.2) / 0.4
+    """Let the worlds grow while the model keeps up, and in any case from 10 % to 60 % of the steps."""
+    floor = 4 + 20 * (step / recipe.steps - 0.1) / 0.5
     return min(24.0, max(most + (recipe.growth if smooth_loss < recipe.ready else 0.0), floor))
 
 
@@ -214,7 +230,7 @@ def statements(rng: random.Random, most: float) -> int:
     return round(most if rng.random() < 0.7 else rng.uniform(3, most))
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def evaluate(weights: Parameters, size: Size, recipe: Recipe) -> dict[str, float]:
     """Measure greedy token accuracies on fixed rows of full size: retrieval labels and answers."""
     rng = random.Random(f"dev/{recipe.seed}")
@@ -233,7 +249,7 @@ def save(weights: Parameters, size: Size, log: Sequence[dict[str, float]], folde
     """Write fp16 weights (the shape rides along as an array) and the log."""
     arrays = {key: value.detach().numpy().astype(np.float16) for key, value in weights.items()}
     shape = np.array([size.layers, size.hidden, size.heads, size.vocabulary, size.context], dtype=np.int32)
-    np.savez(folder / f"{size.name}.npz", shape=shape, **arrays)  # type: ignore[arg-type]
+    np.savez(folder / f"{size.name}.npz", shape=shape, **arrays)
     (folder / f"{size.name}.log.json").write_text(json.dumps(list(log), indent=0) + "\n", encoding="utf-8")
 
 
@@ -244,7 +260,9 @@ def _schedule(step: int, recipe: Recipe) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train one size and write its weights and log."""
-    parser = argparse.ArgumentParser(prog="python -m agenttts.runtime.embedded.train", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m agenttts.runtime.embedded.train", description=main.__doc__
+    )
     parser.add_argument("--size", choices=tuple(CATALOG), required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--steps", type=int, help="override the recipe's number of steps")

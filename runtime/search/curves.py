@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-POWERS = (0.3, 0.5, 0.8, 1.2, 2.0, 4.0)
+POWERS = (0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0)
 GAIN_PRIOR = 0.3  # standard deviation of what samples can add, before anything was measured
 LEAST_ERROR = 0.01
 

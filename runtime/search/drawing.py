@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from random import Random
 
 from agenttts.compiler.allocation import Allocation
 from agenttts.compiler.space import Space
-from agenttts.runtime.records import Archive
+from agenttts.runtime.records import Archive, Proposal
 
 
 def generator(seed: int, *place: object) -> Random:
@@ -40,3 +40,13 @@ def draw_untried(space: Space, taken: Collection[Allocation], count: int, chance
             return list(found)
     left = [a for a in space if a not in taken and a not in found]
     return [*found, *chance.sample(left, min(len(left), count - len(found)))]
+
+
+def usable(proposals: Sequence[Proposal], space: Space, archive: Archive) -> tuple[Proposal, ...]:
+    """Return the proposals that fit and are new, each allocation once: not every searcher is ours."""
+    taken = tried(archive)
+    found: dict[Allocation, Proposal] = {}
+    for proposal in proposals:
+        if proposal.allocation in space and proposal.allocation not in taken:
+            found.setdefault(proposal.allocation, proposal)
+    return tuple(found.values())

@@ -102,7 +102,7 @@ def _sample_lessons(evidence: Evidence, allocation: Allocation) -> Iterator[Less
             continue
         allowed = evidence.options(stage).by_model[choice.model].samples
         tested = [trial.allocation[stage].samples for trial in trials]
-        knee = curve.knee([n for n in allowed if n <= tested[-1]], evidence.tolerance)
+        knee = curve.knee([n for n in allowed if tested[0] <= n <= tested[-1]], evidence.tolerance)
         rising = knee >= tested[-1]
         end = f"still rises at {knee} samples." if rising else f"saturates at about {knee} samples."
         hurt = _hurt(trials, evidence.direction)
@@ -127,14 +127,16 @@ def _budget_lessons(evidence: Evidence) -> Iterator[Lesson]:
     """Insight 3: how the leading allocation splits the budget, and what it gains over the next split."""
     first = evidence.leaders[0]
     total = sum(evidence.ticks(stage, choice) for stage, choice in first.allocation) or 1
-    shares = {s: round(100 * evidence.ticks(s, c) / total, -1) for s, c in first.allocation}
-    split = ", ".join(f"{share:.0f} % in {stage!r}" for stage, share in shares.items())
+    shares = {s: 100 * evidence.ticks(s, c) / total for s, c in first.allocation}
+    ordered = sorted(shares, key=lambda stage: -shares[stage])
+    split = ", ".join(f"{shares[stage]:.0f} % in {stage!r}" for stage in ordered)
     rivals = evidence.leaders[1:2]
-    grounds = f"Best predicted split is trial {first.number} ({first.allocation.key})."
+    grounds = f"Trial {first.number} is predicted best ({first.allocation.key}: {split})."
     for rival in rivals:
         difference = difference_between(rival, first)
         if difference is not None:
             words = "significant" if difference.significant else "no significant difference"
             grounds += f" It differs from trial {rival.number} by {difference.mean:+.3f} ({words})."
     numbers = tuple(sorted({first.number, *(rival.number for rival in rivals)}))
-    yield Lesson("Split of the budget", f"{split}.", grounds, numbers)
+    conclusion = f"most belongs in {ordered[0]!r}, least in {ordered[-1]!r}."
+    yield Lesson("Split of the budget", conclusion, grounds, numbers)

@@ -61,7 +61,9 @@ def test_a_missing_file_is_the_users_mistake(run: Run) -> None:
     assert "nothing.json" in done.err and "Traceback" not in done.err
 
 
-def test_plan_shows_the_space_costs_and_an_estimate(run: Run, tmp_path: Path, document: dict[str, Any]) -> None:
+def test_plan_shows_the_space_costs_and_an_estimate(
+    run: Run, tmp_path: Path, document: dict[str, Any]
+) -> None:
     write(tmp_path, document)
     done = run("plan", "pipeline.json", "--json")
     assert done.code == 0

@@ -16,7 +16,7 @@ try:
     main()
 except SystemExit as leaving:
     assert not leaving.code, leaving.code
-heavy = {"ray", "mlflow", "openai", "pyarrow", "kubernetes", "sqlalchemy", "matplotlib", "numpy"} & set(sys.modules)
+heavy = {"ray", "mlflow", "openai", "pyarrow", "kubernetes", "sqlalchemy", "matplotlib"} & set(sys.modules)
 print("HEAVY", sorted(heavy))
 """
 

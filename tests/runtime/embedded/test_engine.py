@@ -6,7 +6,7 @@ import pytest
 from agenttts.runtime.embedded import engine as engine_module
 from agenttts.runtime.embedded import tokenizer
 from agenttts.runtime.embedded.batch import Ask, Choice
-from agenttts.runtime.embedded.engine import Engine, QueueFull
+from agenttts.runtime.embedded.engine import Engine, QueueFullError
 from agenttts.runtime.embedded.model import load
 
 MODELS = {name: load(name) for name in ("tiny", "small")}
@@ -30,7 +30,9 @@ def answer(asks: Sequence[Ask]) -> list[tuple[Choice, ...]]:
 
 
 def test_an_ask_gets_the_same_choices_alone_and_in_any_company() -> None:
-    asks = [ask("word " * length, samples=samples, seed=length) for length in range(1, 9) for samples in (1, 4, 7)]
+    asks = [
+        ask("word " * length, samples=samples, seed=length) for length in range(1, 9) for samples in (1, 4, 7)
+    ]
     asks += [ask(model="small"), ask(top_p=0.5), ask(temperature=0.0), ask(limit=2), ask("x" * 300)]
     together = answer(asks)
     assert together == [answer([one])[0] for one in asks]
@@ -62,7 +64,7 @@ def test_a_stop_string_ends_the_reply_before_it() -> None:
 def test_a_full_queue_refuses_and_empties_again() -> None:
     engine = Engine(MODELS, queue_limit=1)
     work = engine.submit(ask())
-    with pytest.raises(QueueFull, match="limit is 1"):
+    with pytest.raises(QueueFullError, match="limit is 1"):
         engine.submit(ask())
     engine.start()
     work.future.result(timeout=30)

@@ -1,4 +1,4 @@
-"""The numpy forward pass against a plain reference and, where it is installed, against the trainer's PyTorch one."""
+"""The numpy forward pass against a plain reference and, if installed, the trainer's PyTorch one."""
 
 import random
 
@@ -34,7 +34,8 @@ def reference(model: Model, tokens: list[int]) -> np.ndarray:
     for layer in range(size.layers):
         raw = [w[f"{layer}.qkv"] @ norm(x, w[f"{layer}.norm1"]) for x in stream]
         mixed = [
-            sum(w[f"{layer}.mix"][tap] * raw[t - tap] for tap in range(TAPS) if t >= tap) for t in range(len(raw))
+            sum(w[f"{layer}.mix"][tap] * raw[t - tap] for tap in range(TAPS) if t >= tap)
+            for t in range(len(raw))
         ]
         for t in range(len(tokens)):
             out = np.zeros(d)
@@ -43,7 +44,9 @@ def reference(model: Model, tokens: list[int]) -> np.ndarray:
                     [m[part * d + head * channels :][:channels] for m in mixed[: t + 1]] for part in range(3)
                 )
                 scores = np.exp([q[t] @ key / channels**0.5 for key in k])
-                out[head * channels :][:channels] = sum(s * value for s, value in zip(scores, v)) / scores.sum()
+                out[head * channels :][:channels] = (
+                    sum(s * value for s, value in zip(scores, v, strict=True)) / scores.sum()
+                )
             x = stream[t] + w[f"{layer}.out"] @ out
             inner = w[f"{layer}.up"] @ norm(x, w[f"{layer}.norm2"])
             gelu = 0.5 * inner * (1 + np.tanh((2 / np.pi) ** 0.5 * (inner + 0.044715 * inner**3)))
@@ -71,7 +74,9 @@ def test_dropping_finished_prompts_leaves_the_others_unchanged() -> None:
     _, all_of_them = encode(model, prompts, 1)
     _, some = encode(model, prompts, 1)
     some = network.keep(some, np.array([0, 2]))
-    np.testing.assert_allclose(extend(model, some, step[[0, 2]]), extend(model, all_of_them, step)[[0, 2]], rtol=1e-5)
+    np.testing.assert_allclose(
+        extend(model, some, step[[0, 2]]), extend(model, all_of_them, step)[[0, 2]], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", CATALOG)
@@ -89,21 +94,23 @@ def test_weights_of_another_shape_are_refused(tmp_path) -> None:
 
 def test_packed_training_rows_equal_separate_sequences() -> None:
     torch = pytest.importorskip("torch")
-    from agenttts.runtime.embedded import packing, train
+    from agenttts.runtime.embedded import packing, tokenizer, train
 
     size = Size("test", layers=2, hidden=16, heads=2)
     model = untrained(size)
     rows = [packing.build_row(random.Random(seed), 384, 8) for seed in (1, 2)]
     batch = train.collate(rows)
     with torch.no_grad():
-        packed = train.logits({name: torch.tensor(w) for name, w in model.weights.items()}, size, batch).numpy()
+        packed = train.logits(
+            {name: torch.tensor(w) for name, w in model.weights.items()}, size, batch
+        ).numpy()
     wanted = batch["wanted"].tolist()
     row = rows[1]
     for block in range(1, max(row.block) + 1):
         inside = [t for t, of in enumerate(row.block) if of == block]
         context = [t for t, of in enumerate(row.block) if of == 0 and row.group[t] == row.group[inside[0]]]
         tokens = [row.tokens[t] for t in context + inside]
-        prompt = tokens.index(train.ASSISTANT) + 1
+        prompt = tokens.index(tokenizer.ASSISTANT) + 1
         first = wanted.index(384 + (context + inside)[prompt - 1])
         alone, _ = encode(model, [tokens[:prompt]], 1)
         np.testing.assert_allclose(packed[first], alone[0], atol=0.05 * np.abs(alone).max())

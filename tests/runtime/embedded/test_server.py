@@ -10,13 +10,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from agenttts.runtime.embedded.app import create_app
 from agenttts.runtime.embedded.model import load
-from agenttts.runtime.embedded.server import create_app
 from aiohttp.test_utils import TestClient, TestServer
 from openai import OpenAI
 
 PATH = "/v1/chat/completions"
-STATEMENTS = "Statements:\n[1] Ana admires Bo.\n[2] Bo trusts Cy.\nQuestion: Ana admires someone who trusts whom?\n"
+STATEMENTS = (
+    "Statements:\n[1] Ana admires Bo.\n[2] Bo trusts Cy.\nQuestion: Ana admires someone who trusts whom?\n"
+)
 BODY = {
     "model": "tiny",
     "messages": [{"role": "user", "content": STATEMENTS + "Select the statements that matter."}],
@@ -116,7 +118,9 @@ def test_a_full_queue_says_when_to_retry() -> None:
     assert (status, reply["error"]["code"], headers["Retry-After"]) == (429, "queue_full", "1")
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", PATH, 405), ("GET", "/v2", 404), ("POST", "/health", 405)])
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", PATH, 405), ("GET", "/v2", 404), ("POST", "/health", 405)]
+)
 def test_unknown_paths_and_methods_have_the_same_error_shape(method: str, path: str, status: int) -> None:
     async def talk(client: TestClient) -> tuple[int, Any]:
         async with client.request(method, path) as response:
@@ -131,7 +135,9 @@ def test_streaming_gives_the_same_texts_reasons_and_usage() -> None:
     body = BODY | {"n": 3, "temperature": 1.8, "max_tokens": 20}
 
     async def talk(client: TestClient) -> list[str]:
-        async with client.post(PATH, json=body | {"stream": True, "stream_options": {"include_usage": True}}) as response:
+        async with client.post(
+            PATH, json=body | {"stream": True, "stream_options": {"include_usage": True}}
+        ) as response:
             assert response.content_type == "text/event-stream"
             return (await response.text()).split("\n\n")
 
@@ -167,7 +173,9 @@ def test_models_health_and_counters() -> None:
 
 def test_health_answers_while_the_engine_is_busy() -> None:
     async def talk(client: TestClient) -> Any:
-        slow = asyncio.ensure_future(client.post(PATH, json=BODY | {"n": 64, "temperature": 2.0, "max_tokens": 200}))
+        slow = asyncio.ensure_future(
+            client.post(PATH, json=BODY | {"n": 64, "temperature": 2.0, "max_tokens": 200})
+        )
         while (health := await (await client.get("/health")).json())["unfinished"] == 0 and not slow.done():
             pass
         await slow
@@ -188,7 +196,9 @@ def process() -> Iterator[tuple[subprocess.Popen[str], str]]:
         server.kill()
 
 
-def test_the_openai_client_works_and_sigterm_ends_the_server(process: tuple[subprocess.Popen[str], str]) -> None:
+def test_the_openai_client_works_and_sigterm_ends_the_server(
+    process: tuple[subprocess.Popen[str], str],
+) -> None:
     server, url = process
     with OpenAI(base_url=url, api_key="none", max_retries=0) as client:
         reply = client.chat.completions.create(**BODY, n=2)  # type: ignore[call-overload]

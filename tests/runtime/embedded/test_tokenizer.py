@@ -7,7 +7,9 @@ from agenttts.runtime.embedded.task import NAMES, generate
 from hypothesis import given
 from hypothesis import strategies as st
 
-WORDS = st.sampled_from(["Ana", "admires", ".", ".\n", "\n", "?", " ", "  ", "[7]", "[99]", "'", "(", ")", "é", "\t", "x"])
+WORDS = st.sampled_from(
+    ["Ana", "admires", ".", ".\n", "\n", "?", " ", "  ", "[7]", "[99]", "'", "(", ")", "é", "\t", "x"]
+)
 
 
 @given(st.text() | st.lists(WORDS).map("".join))

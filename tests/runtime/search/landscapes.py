@@ -28,7 +28,9 @@ def pipeline(per_item: float = 900.0, samples: Samples | None = None, **search: 
     allowed = samples or Samples(1, 80, GRID)
     stages = (
         StageSpec("retrieve", models=tuple(SIZES), tokens=PlannedTokens(2048, 128), samples=allowed),
-        StageSpec("answer", ("retrieve",), models=tuple(SIZES), tokens=PlannedTokens(256, 64), samples=allowed),
+        StageSpec(
+            "answer", ("retrieve",), models=tuple(SIZES), tokens=PlannedTokens(256, 64), samples=allowed
+        ),
     )
     data = DataSpec("items.jsonl", "jsonl", "id", {}, Part(rows=(0, 50)), Part(rows=(50, 80)))
     return PipelineSpec(
@@ -58,7 +60,9 @@ def peaked(allocation: Allocation) -> float:
         "middle": saturating(0.62, 0.17, 0.6, first.samples),
         "large": saturating(0.88, 0.02, 1.0, first.samples),
     }[first.model]
-    top, gain, peak = {"small": (0.95, 0.45, 30), "middle": (0.93, 0.3, 15), "large": (0.92, 0.1, 3)}[last.model]
+    top, gain, peak = {"small": (0.95, 0.45, 30), "middle": (0.93, 0.3, 15), "large": (0.92, 0.1, 3)}[
+        last.model
+    ]
     hurt = 0.0015 * max(0, last.samples - peak)
     return max(0.02, found * (saturating(top, gain, 0.8, last.samples) - hurt))
 

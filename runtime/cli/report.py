@@ -1,0 +1,139 @@
+"""`agenttts list`, `status`, `report`, `compare`: look at searches of a store."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agenttts.runtime.cli import common
+from agenttts.runtime.files import write_text
+from agenttts.runtime.home import home
+
+if TYPE_CHECKING:
+    from agenttts.runtime.searches import Recorded
+    from agenttts.runtime.store.journal import Journal
+
+
+@contextlib.contextmanager
+def opened(store: str | None) -> Iterator[Journal]:
+    """Yield the store's journal; a wrong address, or an unknown search, is the user's mistake."""
+    from agenttts.runtime.searches import UnknownSearchError
+    from agenttts.runtime.store.database import StoreError
+    from agenttts.runtime.store.journal import Journal
+
+    try:
+        journal = Journal(common.store_address(store))
+    except StoreError as error:
+        raise common.Stop(str(error), common.Exit.MISTAKE) from None
+    try:
+        yield journal
+    except UnknownSearchError as error:
+        raise common.Stop(str(error), common.Exit.MISTAKE) from None
+    finally:
+        journal.close()
+
+
+@click.command("list")
+@common.STORE
+@common.JSON
+def list_(store: str | None, as_json: bool) -> None:
+    """List the searches of a store, oldest first."""
+    from agenttts.runtime.searches import read_search
+
+    with opened(store) as journal:
+        rows = [facts(read_search(journal, name)) for name in journal.searches()]
+    if as_json:
+        common.print_json(rows)
+        return
+    for row in rows:
+        best = "-" if row["score"] is None else f"{row['score']:.3f}"
+        click.echo(f"{row['search_id']:<44}{row['status']:<14}{row['trials']:>4} trials  best {best}")
+
+
+@click.command()
+@click.argument("search_id")
+@common.STORE
+@common.JSON
+def status(search_id: str, store: str | None, as_json: bool) -> None:
+    """Show how a search stands."""
+    from agenttts.runtime.searches import read_search
+
+    with opened(store) as journal:
+        row = facts(read_search(journal, search_id))
+    if as_json:
+        common.print_json(row)
+    else:
+        click.echo("\n".join(f"{name:<16}{value}" for name, value in row.items()))
+
+
+@click.command()
+@click.argument("search_id")
+@click.option("-o", "output", type=click.Path(path_type=Path), help="HTML file to write.")
+@common.STORE
+@common.JSON
+def report(search_id: str, output: Path | None, store: str | None, as_json: bool) -> None:
+    """Write a search's report page again, from the journal; with --json, print its figures."""
+    from agenttts.runtime.report.document import document
+    from agenttts.runtime.report.page import render
+    from agenttts.runtime.searches import read_search, report_of
+
+    with opened(store) as journal:
+        data = report_of(read_search(journal, search_id), datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
+    if as_json:
+        common.print_json(document(data))
+        return
+    path = output or home(Path.cwd()).report(search_id)
+    write_text(path, render(data))
+    click.echo(str(path))
+
+
+@click.command()
+@click.argument("search_ids", nargs=-1, required=True)
+@common.STORE
+@common.JSON
+def compare(search_ids: tuple[str, ...], store: str | None, as_json: bool) -> None:
+    """Put the winners of several searches side by side, paired on the items they share."""
+    from agenttts.runtime.searches import read_search
+    from agenttts.runtime.statistics import paired_difference
+
+    with opened(store) as journal:
+        searches = [read_search(journal, name) for name in search_ids]
+    rows = [facts(found) for found in searches]
+    first = searches[0].decision
+    for row, found in zip(rows, searches, strict=True):
+        decision = found.decision
+        if first is None or decision is None:
+            continue
+        difference = paired_difference(first.winner.scores, decision.winner.scores)
+        row["difference_to_first"] = difference and {
+            "mean": difference.mean,
+            "interval": difference.interval and [difference.interval.low, difference.interval.high],
+            "items": difference.shared,
+            "significant": difference.significant,
+        }
+    if as_json:
+        common.print_json(rows)
+        return
+    for row in rows:
+        click.echo("  ".join(f"{name}: {value}" for name, value in row.items()))
+
+
+def facts(recorded: Recorded) -> dict[str, Any]:
+    """Return one search in a few facts."""
+    decision = recorded.decision
+    winner = decision.winner if decision else None
+    return {
+        "search_id": recorded.search_id,
+        "status": recorded.status,
+        "began": datetime.fromtimestamp(recorded.began, UTC).isoformat(timespec="seconds"),
+        "searcher": recorded.spec.search.searcher,
+        "trials": len(recorded.archive.results),
+        "score": winner.score if winner else None,
+        "cost": winner and {"amount": winner.measured_cost, "unit": recorded.spec.budget.unit},
+        "allocation": winner.allocation.document() if winner else None,
+    }

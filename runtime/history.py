@@ -1,0 +1,159 @@
+"""The controller's state as a value, and how it is rebuilt from the journal: resuming is replaying.
+
+Event payloads: `search_started` free facts; `proposal` a whole batch, so that none is ever half written,
+{batch, proposals: [{number, proposal, planned_cost}]}; `trial_started` {number}; `trial_finished` {result, counts}; `guidelines` {after, guidelines};
+`search_finished` {status, ...}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
+
+from agenttts.compiler.lengths import Lengths
+from agenttts.runtime.measuring import Counts, Measurement, TrialCounts, calibrate
+from agenttts.runtime.records import Archive, Guideline, Proposal
+from agenttts.runtime.store.codec import (
+    decode_guideline,
+    decode_proposal,
+    decode_result,
+    encode_guideline,
+    encode_proposal,
+    encode_result,
+)
+from agenttts.runtime.store.journal import Kind
+from agenttts.spec.model import Json
+
+
+class Event(Protocol):
+    """What is read of a journal's event."""
+
+    @property
+    def kind(self) -> str:
+        """Its kind."""
+
+    @property
+    def payload(self) -> Json:
+        """Its content."""
+
+
+class EventLog(Protocol):
+    """The part of the journal that a search needs; see `store.journal.Journal`."""
+
+    def append(self, search_id: str, kind: Kind, payload: Json) -> int:
+        """Write one event; it is safe when this returns."""
+
+    def read(self, search_id: str) -> Iterable[Event]:
+        """Return the events of a search in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A proposal that was journaled and has no result yet. batch: the number its batch began with."""
+
+    number: int
+    batch: int
+    proposal: Proposal
+    planned_cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Everything a search knows.
+
+    counts: by trial number. told: results at the last `tell`. abandoned: one proposal for every start of a
+    trial that never finished, e.g. because the controller was lost.
+    """
+
+    archive: Archive = field(default_factory=Archive)
+    counts: Mapping[int, TrialCounts] = field(default_factory=dict)
+    pending: tuple[Pending, ...] = ()
+    told: int = 0
+    started: bool = False
+    abandoned: tuple[Proposal, ...] = ()
+
+    def lengths(self, planned: Lengths, below: int | None = None) -> Lengths:
+        """Return the lengths as measured by the trials numbered under `below`; None means by all."""
+        trials = [r for r in self.archive.results if below is None or r.number < below]
+        return calibrate(planned, [(r.allocation, self.counts.get(r.number, {})) for r in trials])
+
+    def proposed(self, proposals: tuple[Pending, ...]) -> History:
+        """Return the history with a batch of proposals."""
+        return replace(self, pending=(*self.pending, *proposals))
+
+    def begun(self, number: int) -> History:
+        """Return the history with a trial started, abandoned until it finishes."""
+        begun = tuple(pending.proposal for pending in self.pending if pending.number == number)
+        return replace(self, abandoned=(*self.abandoned, *begun))
+
+    def finished(self, measured: Measurement) -> History:
+        """Return the history with one result, which is no longer pending."""
+        result = measured.result
+        pending = tuple(p for p in self.pending if p.number != result.number)
+        counts = {**self.counts, result.number: measured.counts}
+        abandoned = list(self.abandoned)
+        if result.proposal in abandoned:
+            abandoned.remove(result.proposal)
+        archive = self.archive.with_result(result)
+        return replace(self, archive=archive, counts=counts, pending=pending, abandoned=tuple(abandoned))
+
+    def taught(self, guidelines: tuple[Guideline, ...], after: int) -> History:
+        """Return the history with the guidelines told after so many results."""
+        return replace(self, archive=self.archive.with_guidelines(guidelines), told=after)
+
+
+def replay(events: Iterable[Event]) -> History:
+    """Rebuild the history from a search's events; unknown kinds say nothing about it."""
+    history = History()
+    for event in events:
+        history = _apply(history, event.kind, event.payload)
+    return history
+
+
+def _apply(history: History, kind: str, payload: Any) -> History:
+    match kind:
+        case "search_started":
+            return replace(history, started=True)
+        case "proposal":
+            return history.proposed(_decode_batch(payload))
+        case "trial_started":
+            return history.begun(payload["number"])
+        case "trial_finished":
+            return history.finished(_decode_measurement(payload))
+        case "guidelines":
+            return history.taught(tuple(map(decode_guideline, payload["guidelines"])), payload["after"])
+    return history
+
+
+def encode_batch(batch: tuple[Pending, ...]) -> dict[str, Any]:
+    """Return the payload of a `proposal` event."""
+    rows = [
+        {"number": p.number, "proposal": encode_proposal(p.proposal), "planned_cost": p.planned_cost}
+        for p in batch
+    ]
+    return {"batch": batch[0].batch, "proposals": rows}
+
+
+def _decode_batch(payload: dict[str, Any]) -> tuple[Pending, ...]:
+    batch = payload["batch"]
+    return tuple(
+        Pending(row["number"], batch, decode_proposal(row["proposal"]), row["planned_cost"])
+        for row in payload["proposals"]
+    )
+
+
+def encode_measurement(measured: Measurement) -> dict[str, Any]:
+    """Return the payload of a `trial_finished` event."""
+    counts = {stage: asdict(count) for stage, count in measured.counts.items()}
+    return {"result": encode_result(measured.result), "counts": counts}
+
+
+def _decode_measurement(payload: dict[str, Any]) -> Measurement:
+    counts = {stage: Counts(**count) for stage, count in payload["counts"].items()}
+    return Measurement(decode_result(payload["result"]), counts)
+
+
+def encode_guidelines(guidelines: tuple[Guideline, ...], after: int) -> dict[str, Any]:
+    """Return the payload of a `guidelines` event."""
+    return {"after": after, "guidelines": [encode_guideline(guideline) for guideline in guidelines]}

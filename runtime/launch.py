@@ -1,0 +1,168 @@
+"""Put a search together: spec, data, store, tracker, workers, loop, report: where all parts meet."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from agenttts.compiler.space import Space
+from agenttts.runtime.control import SearchContext, run_search
+from agenttts.runtime.data import DataSet
+from agenttts.runtime.files import write_text
+from agenttts.runtime.home import Home
+from agenttts.runtime.listening import ProgressListener
+from agenttts.runtime.outcome import SearchOutcome
+from agenttts.runtime.provenance import provenance
+from agenttts.runtime.report.page import render
+from agenttts.runtime.search.protocol import Searcher
+from agenttts.runtime.search.registry import create_searcher
+from agenttts.runtime.searches import Overrides, data_digest, facts_of, read_search, report_of, search_id_for
+from agenttts.runtime.session import workers
+from agenttts.runtime.spec_files import Loaded
+from agenttts.runtime.store.codec import encode_guideline, encode_result
+from agenttts.runtime.store.journal import Journal
+from agenttts.runtime.tracking import MlflowTracker, Place, SearchRecord
+from agenttts.spec.model import Json, PipelineSpec
+
+DELIVER_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What the command line decided. search_id: a search to resume, None: the one this command means."""
+
+    loaded: Loaded
+    data: DataSet
+    home: Home
+    store_url: str
+    tracking_uri: str
+    overrides: Overrides = field(default_factory=Overrides)
+    ray_address: str | None = None
+    search_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """What came out. report: the page. place: None if MLflow never answered. undelivered: messages it missed."""
+
+    outcome: SearchOutcome
+    spec: PipelineSpec
+    report: Path
+    place: Place | None
+    undelivered: int
+
+
+def launch(request: Launch, listener: ProgressListener) -> Launched:
+    """Run a search, or go on with it, and write its report."""
+    assert request.loaded.spec is not None
+    spec = request.overrides.apply(request.loaded.spec)
+    items = request.data.search[: spec.search.items]
+    digest = data_digest((items, request.data.holdout))
+    journal = Journal(request.store_url)
+    tracker = MlflowTracker(request.tracking_uri, spec.tracking.experiment or spec.name)
+    undelivered = 0
+    try:
+        search_id = request.search_id or search_id_for(
+            journal, request.loaded.spec, digest, request.overrides
+        )
+        report = request.home.report(search_id)
+        with (
+            workers(spec, request.home, request.store_url, request.ray_address) as executor,
+            asked_to_stop() as stop,
+        ):
+            outcome = run_search(
+                SearchContext(
+                    search_id=search_id,
+                    spec=spec,
+                    items=items,
+                    holdout=request.data.holdout,
+                    executor=executor,
+                    journal=journal,
+                    build=_searcher(spec),
+                    record=_record(request, spec, search_id, digest, resumed=bool(journal.read(search_id))),
+                    facts=_facts(request, digest),
+                    tracker=tracker,
+                    listener=listener,
+                    documents=lambda outcome: _documents(journal, outcome, report),
+                    stop=stop,
+                )
+            )
+    finally:
+        undelivered = tracker.close(DELIVER_S)
+        journal.close()
+    return Launched(outcome, spec, report, tracker.place, undelivered)
+
+
+def _searcher(spec: PipelineSpec) -> Callable[[Space], Searcher]:
+    search = spec.search
+
+    def build(space: Space) -> Searcher:
+        return create_searcher(search.searcher, spec, space, space.lengths, search.seed, search.options)
+
+    return build
+
+
+def _record(request: Launch, spec: PipelineSpec, search_id: str, digest: str, resumed: bool) -> SearchRecord:
+    source = provenance(request.loaded.folder)
+    files = {f"spec/{name}": text for name, text in request.loaded.files.items()}
+    return SearchRecord(
+        search_id=search_id,
+        pipeline=spec.name,
+        spec_digest=spec.digest,
+        data_digest=digest,
+        commit=source.commit,
+        dirty=source.dirty,
+        documents={"spec/pipeline.json": request.loaded.text, **files},
+        tags=dict(spec.tracking.tags),
+        resumed=resumed,
+    )
+
+
+def _facts(request: Launch, digest: str) -> dict[str, Json]:
+    source = provenance(request.loaded.folder)
+    return facts_of(
+        request.loaded.text,
+        request.loaded.files,
+        request.overrides,
+        data_digest=digest,
+        commit=source.commit,
+        dirty=source.dirty,
+        version=version("agenttts"),
+        folder=str(request.loaded.folder),
+    )
+
+
+def _documents(journal: Journal, outcome: SearchOutcome, path: Path) -> Mapping[str, str]:
+    """Write the report page and return the artifacts for the tracker."""
+    recorded = read_search(journal, outcome.search_id)
+    page = render(report_of(recorded, datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")))
+    write_text(path, page)
+    archive = {
+        "results": [encode_result(result) for result in outcome.archive.results],
+        "guidelines": [encode_guideline(guideline) for guideline in outcome.archive.guidelines],
+    }
+    return {"report.html": page, "archive.json": json.dumps(archive, indent=1)}
+
+
+@contextlib.contextmanager
+def asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Yield a question: did SIGINT or SIGTERM come? The first asks nicely, a second SIGINT interrupts."""
+    asked: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

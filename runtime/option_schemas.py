@@ -1,0 +1,60 @@
+"""JSON Schemas of our plug-ins' options, so that a spec is refused early, at the place of the mistake.
+
+`"format": "field"` marks the name of an item field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agenttts.spec.model import Json
+
+Schema = dict[str, Json]
+
+
+def _options(required: tuple[str, ...] = (), **properties: Json) -> Schema:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "required": list(required),
+    }
+
+
+TEXT: Json = {"type": "string", "minLength": 1}
+FIELD: Schema = {"type": "string", "minLength": 1, "format": "field"}
+METRIC = _options(("target",), target=FIELD, field=TEXT)
+
+OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
+    "parsers": {
+        "text": _options(after=TEXT),
+        "ids": _options(pattern={"type": "string", "format": "regex"}, allow_empty={"type": "boolean"}),
+        "choice": _options(("options",), options={"type": "array", "minItems": 1, "items": TEXT}),
+        "json": _options(schema={"type": ["object", "boolean"]}),
+    },
+    "fusions": {
+        "first": _options(),
+        "majority": _options(normalize={"enum": ["fold", "squad", "exact"]}),
+        "set_vote": {
+            **_options(
+                min_share={"type": "number", "minimum": 0, "maximum": 1}, keep={"enum": ["vote", "union"]}
+            ),
+            "not": {"required": ["min_share", "keep"]},
+        },
+        "llm": _options(),
+    },
+    "metrics": dict.fromkeys(("exact_match", "contains", "token_f1", "set_f1"), METRIC),
+    "functions": {
+        "identity": {
+            **_options(field=FIELD, stage=TEXT),
+            "oneOf": [{"required": ["field"]}, {"required": ["stage"]}],
+        },
+        "bm25": _options(
+            query={**FIELD, "default": "question"},
+            documents={**FIELD, "default": "documents"},
+            top={"type": "integer", "minimum": 1},
+            k1={"type": "number", "minimum": 0},
+            b={"type": "number", "minimum": 0, "maximum": 1},
+        ),
+    },
+}

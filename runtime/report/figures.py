@@ -1,0 +1,199 @@
+"""The numbers of a report, as one frozen value: no drawing, no words beyond labels, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from agenttts.compiler.allocation import Choice
+from agenttts.runtime.archive import archive_digest, pareto_front
+from agenttts.runtime.decision import (
+    Decision,
+    Direction,
+    best,
+    best_so_far,
+    difference_between,
+    scored_count,
+    signed,
+)
+from agenttts.runtime.records import Archive, Guideline, TrialResult, TrialState, Usage
+from agenttts.runtime.statistics import Interval, PairedDifference, Summary, summarise
+from agenttts.spec.model import PipelineSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ReportHeader:
+    """What the archive does not know: ids, digests, git state, how the search ended, the held-out check.
+
+    finished: when, as text. holdout: None when there was no held-out part, or it was not measured.
+    """
+
+    search_id: str
+    status: str
+    data_digest: str
+    commit: str | None = None
+    dirty: bool | None = None
+    finished: str = ""
+    version: str = ""
+    searcher: str = ""
+    seed: int = 0
+    holdout: Summary | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """One trial as the report shows it."""
+
+    number: int
+    state: str
+    choices: tuple[tuple[str, Choice], ...]
+    score: float | None
+    interval: Interval | None
+    scored: int
+    unscored: int
+    planned_cost: float
+    measured_cost: float | None
+    source: str
+    reason: str
+    problem: str | None
+    on_front: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One trial seen from one stage."""
+
+    samples: int
+    score: float
+    interval: Interval | None
+    trial: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageFigure:
+    """Score by samples in one stage, by model."""
+
+    stage: str
+    models: Mapping[str, tuple[CurvePoint, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A trial beside the winner. difference: rival minus winner."""
+
+    row: TrialRow
+    difference: PairedDifference | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """Everything a report says. rows: best score first, trials without a score last.
+
+    progress: (trial number, score, best so far) in order. spent: what was drawn; needed: without a bank.
+    """
+
+    pipeline: str
+    description: str
+    header: ReportHeader
+    unit: str
+    budget: float
+    direction: Direction
+    tolerance: float
+    spec_digest: str
+    archive_digest: str
+    rows: tuple[TrialRow, ...]
+    winner: TrialRow | None
+    leader: TrialRow | None
+    rivals: tuple[Rival, ...]
+    progress: tuple[tuple[int, float | None, float | None], ...]
+    stages: tuple[StageFigure, ...]
+    guidelines: tuple[Guideline, ...]
+    states: Mapping[str, int]
+    spent: Usage
+    needed: Usage
+    seconds: float
+
+
+def report_data(spec: PipelineSpec, archive: Archive, header: ReportHeader) -> ReportData:
+    """Read every number of the report from the archive."""
+    direction = spec.objective.direction
+    front = {result.number for result in pareto_front(archive.complete, direction)}
+    rows = {result.number: trial_row(result, result.number in front) for result in archive.results}
+    decision = best(archive, spec.search.tolerance, direction)
+    return ReportData(
+        pipeline=spec.name,
+        description=spec.description,
+        header=header,
+        unit=spec.budget.unit,
+        budget=spec.budget.per_item,
+        direction=direction,
+        tolerance=spec.search.tolerance,
+        spec_digest=spec.digest,
+        archive_digest=archive_digest(archive),
+        rows=_ranked(archive, rows, direction),
+        winner=rows[decision.winner.number] if decision else None,
+        leader=rows[decision.leader.number] if decision else None,
+        rivals=_rivals(decision, rows),
+        progress=tuple(progress(archive, direction)),
+        stages=tuple(_stage_figure(stage.name, archive, rows) for stage in spec.model_stages),
+        guidelines=archive.guidelines,
+        states={state.value: sum(r.state is state for r in archive.results) for state in TrialState},
+        spent=sum((r.drawn for r in archive.results), Usage()),
+        needed=sum((r.usage for r in archive.results), Usage()),
+        seconds=sum(r.seconds for r in archive.results),
+    )
+
+
+def trial_row(result: TrialResult, on_front: bool) -> TrialRow:
+    """Read one trial."""
+    summary, scored = summarise(result.scores), scored_count(result)
+    return TrialRow(
+        number=result.number,
+        state=result.state.value,
+        choices=result.allocation.stages,
+        score=result.score,
+        interval=summary.interval,
+        scored=scored,
+        unscored=len(result.scores) - scored,
+        planned_cost=result.planned_cost,
+        measured_cost=result.measured_cost,
+        source=result.proposal.source,
+        reason=result.proposal.reason,
+        problem=result.problem,
+        on_front=on_front,
+    )
+
+
+def progress(
+    archive: Archive, direction: Direction = "maximize"
+) -> Iterator[tuple[int, float | None, float | None]]:
+    """Yield (trial, score, best so far) in order; the score is None for trials that do not count."""
+    complete = {result.number for result in archive.complete}
+    for result, leading in best_so_far(archive, direction):
+        yield result.number, result.score if result.number in complete else None, leading
+
+
+def _ranked(archive: Archive, rows: Mapping[int, TrialRow], direction: Direction) -> tuple[TrialRow, ...]:
+    complete = sorted(archive.complete, key=lambda r: (-signed(r, direction), r.planned_cost, r.number))
+    counted = {result.number for result in complete}
+    others = [r for r in archive.results if r.number not in counted]
+    return tuple(rows[result.number] for result in (*complete, *others))
+
+
+def _rivals(decision: Decision | None, rows: Mapping[int, TrialRow]) -> tuple[Rival, ...]:
+    if decision is None:
+        return ()
+    winner = decision.winner
+    return tuple(Rival(rows[r.number], difference_between(winner, r)) for r in decision.indistinguishable)
+
+
+def _stage_figure(stage: str, archive: Archive, rows: Mapping[int, TrialRow]) -> StageFigure:
+    models: dict[str, list[CurvePoint]] = {}
+    for result in archive.complete:
+        choice = result.allocation[stage]
+        assert result.score is not None
+        point = CurvePoint(choice.samples, result.score, rows[result.number].interval, result.number)
+        models.setdefault(choice.model, []).append(point)
+    ordered = {m: tuple(sorted(p, key=lambda c: (c.samples, c.trial))) for m, p in sorted(models.items())}
+    return StageFigure(stage, ordered)

@@ -1,0 +1,38 @@
+"""Start what a pipeline needs on this machine, and end all of it, however the block is left."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+from agenttts.runtime.executor import Executor
+from agenttts.runtime.home import Home
+from agenttts.runtime.janitor import session_folder
+from agenttts.runtime.ray_cluster import RayAddress, RayExecutor
+from agenttts.runtime.services import embedded_server
+from agenttts.runtime.worker import WorkerSettings
+from agenttts.spec.model import PipelineSpec
+
+
+@contextlib.contextmanager
+def workers(
+    spec: PipelineSpec, home: Home, store_url: str, ray_address: str | None = None
+) -> Iterator[Executor]:
+    """Yield a started executor on Ray (here, or the cluster at `ray_address`) and the embedded server.
+
+    Raises:
+        ServiceError: if the embedded server does not come up.
+        EndpointError: if a model has no endpoint.
+    """
+    with session_folder() as folder, contextlib.ExitStack() as stack:
+        endpoints: Mapping[str, str] = {}
+        embedded = [model.name for model in spec.models if model.worker == "embedded"]
+        if embedded:
+            server = stack.enter_context(embedded_server(home.log("embedded")))
+            endpoints = dict.fromkeys(embedded, server.base_url)
+        executor = RayExecutor(
+            WorkerSettings(spec, store_url, endpoints), RayAddress(ray_address, str(folder / "ray"))
+        )
+        executor.start()
+        stack.callback(executor.close)
+        yield executor

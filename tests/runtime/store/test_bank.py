@@ -1,0 +1,97 @@
+"""The bank keeps every sample once, for many processes."""
+
+import subprocess
+import sys
+
+import pytest
+from agenttts.runtime.records import Message, Sample, SampleRequest
+from agenttts.runtime.store.bank import BankStats, SampleBank, sample_key
+from agenttts.runtime.store.database import StoreError, open_database
+
+
+def request(text="hi", **changes):
+    values = {"temperature": 0.9, "top_p": 1.0, "max_tokens": 5, "stop": ("x",), "seed": 1} | changes
+    return SampleRequest("tiny", (Message("user", text),), **values)
+
+
+def samples(*indices, text="t"):
+    return [Sample(i, f"{text}{i}", "stop", 3, 2, 0.5) for i in indices]
+
+
+@pytest.fixture
+def bank(tmp_path):
+    bank = SampleBank(f"sqlite:///{tmp_path}/deep/er/store.db")
+    yield bank
+    bank.close()
+
+
+def test_the_prefix_without_a_gap_is_given(bank):
+    bank.put(request(), samples(0, 1, 3))
+    key = sample_key(request())
+    assert bank.get(key, 10) == samples(0, 1)
+    assert bank.get(key, 1) == samples(0)
+    assert bank.get(key, 0) == []
+    assert bank.get("absent", 3) == []
+
+
+def test_writing_again_changes_nothing(bank):
+    bank.put(request(), samples(0, 1))
+    bank.put(request(), samples(0, 1, 2, text="other"))
+    assert [s.text for s in bank.get(sample_key(request()), 9)] == ["t0", "t1", "other2"]
+
+
+def test_many_keys_are_read_at_once(bank):
+    requests = [request(str(n)) for n in range(700)]
+    bank.put_many([(r, samples(*range(n % 3))) for n, r in enumerate(requests)])
+    found = bank.get_many({sample_key(r): 1 + n % 2 for n, r in enumerate(requests)})
+    assert all(len(found[sample_key(r)]) == min(n % 3, 1 + n % 2) for n, r in enumerate(requests))
+
+
+@pytest.mark.parametrize(
+    "change", [{"temperature": 0.8}, {"top_p": 0.5}, {"max_tokens": 6}, {"stop": ()}, {"seed": None}]
+)
+def test_the_key_depends_on_every_field(change):
+    assert sample_key(request(**change)) != sample_key(request())
+    assert sample_key(request()) == sample_key(request())
+
+
+def test_it_counts_and_gives_back_what_it_holds(bank):
+    bank.put_many([(request("a"), samples(0, 1)), (request("b"), samples(0))])
+    assert bank.stats() == BankStats(2, 3, 9, 6, {"tiny": 3})
+    assert {r.messages[0].content: s for r, s in bank.entries()} == {
+        "a": samples(0, 1),
+        "b": samples(0),
+    }
+
+
+WRITER = """
+import sys
+from agenttts.runtime.records import Message, Sample, SampleRequest
+from agenttts.runtime.store.bank import SampleBank
+bank = SampleBank(sys.argv[1])
+for n in range(20):
+    request = SampleRequest("tiny", (Message("user", str(n)),), 0.9, 1.0, 5)
+    bank.put(request, [Sample(i, sys.argv[2], "stop", 3, 2) for i in range(5)])
+bank.close()
+"""
+
+
+def test_many_processes_write_at_once(tmp_path):
+    url = f"sqlite:///{tmp_path}/store.db"
+    workers = [subprocess.Popen([sys.executable, "-c", WRITER, url, str(n)]) for n in range(4)]
+    assert [w.wait(60) for w in workers] == [0, 0, 0, 0]
+    bank = SampleBank(url)
+    assert bank.stats().samples == 100
+    bank.close()
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://host/db"])
+def test_a_wrong_address_says_what_to_use(url):
+    with pytest.raises(StoreError, match="sqlite:///"):
+        open_database(url)
+
+
+def test_missing_psycopg_names_the_extra(monkeypatch):
+    monkeypatch.setattr("agenttts.runtime.store.database.find_spec", lambda name: None)
+    with pytest.raises(StoreError, match=r"agenttts\[postgres\]"):
+        open_database("postgresql+psycopg://host/db")

@@ -1,0 +1,217 @@
+import json
+from dataclasses import replace
+
+import pytest
+from agenttts.runtime.archive import archive_digest
+from agenttts.runtime.blocks import Failure, TrialOutcome
+from agenttts.runtime.control import SearchContext, run_search
+from agenttts.runtime.ledger import worst_case
+from agenttts.runtime.records import Item, ItemOutcome, Proposal, StageOutcome, TrialState, Usage
+from agenttts.runtime.search.registry import create_searcher
+from agenttts.runtime.tracking import SearchRecord
+from agenttts.spec.model import Decoding, Limits, PipelineSpec, Price, Samples
+
+from .fakes import FakeExecutor, FakeJournal, Notes, solved
+from .search.landscapes import coupled, pipeline
+
+ITEMS = tuple(Item(f"i{n}", {}) for n in range(20))
+HOLDOUT = tuple(Item(f"h{n}", {}) for n in range(10))
+SPEC = pipeline(trials=12, batch=5)
+
+
+def context(spec: PipelineSpec = SPEC, executor=None, journal=None, **fields) -> SearchContext:
+    def build(space):
+        return create_searcher(spec.search.searcher, spec, space, space.lengths, spec.search.seed, {})
+
+    base = SearchContext(
+        search_id="s1",
+        spec=spec,
+        items=ITEMS,
+        holdout=HOLDOUT,
+        executor=executor or FakeExecutor(solved(coupled)),
+        journal=journal if journal is not None else FakeJournal(),
+        build=build,
+        record=SearchRecord("s1", spec.name, spec.digest, "d"),
+        poll_s=0.0,
+    )
+    return replace(base, **fields)
+
+
+def test_a_search_runs_all_trials_in_batches_and_checks_the_winner():
+    executor, journal, notes = FakeExecutor(solved(coupled)), FakeJournal(), Notes()
+    outcome = run_search(context(executor=executor, journal=journal, listener=notes))
+    assert (outcome.status, len(outcome.archive.results)) == ("complete", 12)
+    assert executor.most_running == 5
+    assert [r.number for r in outcome.archive.results] == list(range(1, 13))
+    assert executor.submitted[-1] == (0, outcome.decision.winner.allocation.key, 10)
+    assert outcome.holdout is not None and outcome.holdout.scored == 10
+    assert outcome.archive.guidelines
+    assert notes.heard[0] == ("started", 12, 0) and notes.heard[-1] != ("started", 12, 0)
+    assert ("stopped", "complete") in notes.heard and ("trial_finished", 12) in notes.heard
+    kinds = journal.kinds()
+    assert (kinds[0], kinds[-1]) == ("search_started", "search_finished")
+    assert kinds.count("trial_started") == kinds.count("trial_finished") == 12
+    assert kinds.count("proposal") == kinds.count("guidelines") == 3
+    json.dumps([event.payload for event in journal.events], allow_nan=False)
+
+
+@pytest.mark.parametrize("die_at", [1, 2, 4, 7, 8, 12, 13, 14, 20, 29, 30, 31])
+def test_a_resumed_search_equals_one_that_never_stopped(die_at):
+    whole = run_search(context())
+    journal = FakeJournal(die_at=die_at)
+    with pytest.raises(ConnectionError):
+        run_search(context(journal=journal))
+    journal.die_at = None
+    resumed = run_search(context(journal=journal))
+    assert resumed.archive == replace(whole.archive, results=resumed.archive.results)
+    assert archive_digest(resumed.archive) == archive_digest(whole.archive)
+    assert [r.planned_cost for r in resumed.archive.results] == [
+        r.planned_cost for r in whole.archive.results
+    ]
+    assert resumed.decision.winner.allocation == whole.decision.winner.allocation
+    assert journal.kinds().count("proposal") == 3 and journal.kinds().count("search_started") == 1
+
+
+def test_an_interrupt_ends_cleanly_and_can_be_resumed():
+    journal, asked = FakeJournal(), iter([False] * 9 + [True] * 99)
+    stopped = run_search(context(journal=journal, stop=lambda: next(asked)))
+    assert stopped.status == "interrupted" and stopped.holdout is None
+    assert 0 < len(stopped.archive.results) < 12
+    resumed = run_search(context(journal=journal))
+    assert archive_digest(resumed.archive) == archive_digest(run_search(context()).archive)
+
+
+def test_resuming_a_finished_search_runs_nothing_but_the_check():
+    journal = FakeJournal()
+    run_search(context(journal=journal))
+    executor = FakeExecutor(solved(coupled))
+    again = run_search(context(journal=journal, executor=executor))
+    assert again.status == "complete" and [number for number, *_ in executor.submitted] == [0]
+
+
+def test_measured_cost_beyond_the_budget_is_infeasible_with_the_numbers_and_recalibrates():
+    outcome = run_search(context(executor=FakeExecutor(solved(coupled, tokens=1.5))))
+    states = [r.state for r in outcome.archive.results]
+    assert TrialState.INFEASIBLE in states and TrialState.COMPLETE in states
+    first = next(r for r in outcome.archive.results if r.state is TrialState.INFEASIBLE)
+    assert first.measured_cost > 900 >= first.planned_cost
+    assert "paper per item, budget 900 paper" in first.problem and "'retrieve'" in first.problem
+    assert outcome.lengths["retrieve", "large"].prompt == 3072
+    late = outcome.archive.results[-1]
+    assert late.measured_cost == pytest.approx(late.planned_cost, rel=0.02)
+    assert outcome.decision.winner.state is TrialState.COMPLETE
+
+
+def test_too_many_errors_fail_the_trial_and_a_few_do_not():
+    def broken(share):
+        def answer(number, plan, items):
+            outcome = solved(coupled)(number, plan, items)
+            bad = StageOutcome(None, None, Usage(), Usage(), problem="Timeout: no answer")
+            cut = round(share * len(items))
+            lost = tuple(ItemOutcome(i.item, {"retrieve": bad}) for i in outcome.items[:cut])
+            return TrialOutcome(lost + outcome.items[cut:])
+
+        return run_search(context(replace_trials(3), executor=FakeExecutor(answer)))
+
+    few, many = broken(0.2), broken(0.25)
+    assert few.status == "complete" and {r.state for r in few.archive.results} == {TrialState.COMPLETE}
+    assert sum(s is None for s in few.archive.results[0].scores.values()) == 4
+    assert many.status == "failed" and {r.state for r in many.archive.results} == {TrialState.FAILED}
+    assert "5 of 20 items" in many.archive.results[0].problem
+    assert "stage 'retrieve': Timeout" in many.archive.results[0].problem
+
+
+def test_a_failed_trial_stays_in_the_archive_and_the_search_goes_on():
+    def answer(number, plan, items):
+        failure = Failure("trial", "Overloaded: 503")
+        return TrialOutcome(failure=failure) if number == 2 else solved(coupled)(number, plan, items)
+
+    outcome = run_search(context(executor=FakeExecutor(answer)))
+    second = outcome.archive.results[1]
+    assert (second.state, second.problem, second.score) == (TrialState.FAILED, "Overloaded: 503", None)
+    assert outcome.status == "complete" and len(outcome.archive.results) == 12
+
+
+def test_a_failure_of_the_search_stops_it_and_leaves_the_trial_for_later():
+    def answer(number, plan, items):
+        failure = Failure("search", "Authentication: no key")
+        return TrialOutcome(failure=failure) if number == 7 else solved(coupled)(number, plan, items)
+
+    journal = FakeJournal()
+    outcome = run_search(context(journal=journal, executor=FakeExecutor(answer)))
+    assert outcome.status == "failed" and "Authentication" in outcome.reason
+    assert 7 not in [r.number for r in outcome.archive.results]
+    resumed = run_search(context(journal=journal))
+    assert archive_digest(resumed.archive) == archive_digest(run_search(context()).archive)
+
+
+def test_a_used_up_space_ends_the_search():
+    spec = pipeline(per_item=60.0, samples=Samples(1, 2), trials=50)
+    outcome = run_search(context(spec))
+    assert outcome.status == "complete" and "every feasible allocation" in outcome.reason
+    assert 0 < len(outcome.archive.results) < 50
+
+
+def test_an_empty_space_is_infeasible():
+    outcome = run_search(context(pipeline(per_item=1.0)))
+    assert (outcome.status, outcome.decision) == ("infeasible", None)
+
+
+def limited(**limits) -> PipelineSpec:
+    priced = tuple(replace(model, price=Price(1.0, 2.0)) for model in SPEC.models)
+    stages = tuple(replace(stage, decoding=Decoding(max_tokens=128)) for stage in SPEC.stages)
+    search = replace(SPEC.search, limits=Limits(**limits))
+    return replace(SPEC, models=priced, stages=stages, search=search)
+
+
+@pytest.mark.parametrize("limits", [{"tokens": 2_000_000}, {"usd": 1.0}])
+def test_limits_are_never_overshot(limits):
+    usage_of = {"tokens": lambda u: u.prompt_tokens + u.output_tokens, "usd": lambda u: u.usd}
+    outcome = run_search(context(limited(**limits)))
+    ((name, limit),) = limits.items()
+    assert outcome.status == "limit_reached" and f"/search/limits/{name}" in outcome.reason
+    assert 0 < usage_of[name](outcome.spent) <= limit
+    assert 0 < len(outcome.archive.results) < 12
+
+
+def test_a_limit_below_one_trial_runs_nothing():
+    executor = FakeExecutor(solved(coupled))
+    outcome = run_search(context(limited(tokens=1000), executor=executor))
+    assert outcome.status == "limit_reached" and not executor.submitted
+
+
+def test_the_wall_clock_ends_a_search():
+    times = iter(range(0, 10_000, 3))
+    spec = limited(wall_clock_s=40)
+    outcome = run_search(context(spec, clock=lambda: float(next(times))))
+    assert outcome.status == "limit_reached" and "wall_clock_s" in outcome.reason
+
+
+def test_the_worst_case_counts_every_token_that_may_be_drawn():
+    spec = limited()
+    outcome = run_search(context(replace_trials(1)))
+    winner = outcome.archive.results[0]
+    worst = worst_case(spec, winner.allocation, outcome.lengths, 20)
+    samples = sum(choice.samples for _, choice in winner.allocation)
+    assert worst.output_tokens == 20 * 128 * samples
+    assert worst.prompt_tokens == 20 * 2 * (2048 + 256)
+
+
+def test_a_searcher_that_repeats_itself_is_stopped():
+    class Stubborn:
+        def __init__(self, allocation):
+            self.allocation = allocation
+
+        def ask(self, archive, count):
+            return (Proposal(self.allocation, "again", "stubborn"),)
+
+        def tell(self, archive):
+            return ()
+
+    outcome = run_search(context(build=lambda space: Stubborn(space.number(3))))
+    assert outcome.status == "failed" and "infeasible or was tried" in outcome.reason
+    assert len(outcome.archive.results) == 1
+
+
+def replace_trials(trials: int) -> PipelineSpec:
+    return replace(SPEC, search=replace(SPEC.search, trials=trials))

@@ -1,0 +1,190 @@
+"""Trials end to end: the same outcomes in one process and on Ray, nothing drawn twice, trouble contained."""
+
+import os
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+from agenttts.runtime.local import LocalExecutor
+from agenttts.runtime.records import Usage
+from agenttts.runtime.retry import RetryPolicy
+from agenttts.runtime.testing import FakeServer, Refusal
+from agenttts.runtime.worker import EndpointError, WorkerSettings, share
+from agenttts.spec.model import ModelLimits, ModelSpec, Plugin, StageSpec
+
+from tests.runtime.pipelines import ANSWER, ITEMS, PICK, answer, pipeline, planned
+
+SPEC = pipeline()
+SMALL = planned(SPEC, pick=("small", 3), answer=("small", 2))
+MORE = planned(SPEC, pick=("small", 4), answer=("large", 2))
+
+
+def settings(server, folder, spec=SPEC, **more):
+    endpoints = {model.name: server.url for model in spec.models}
+    return WorkerSettings(spec, f"sqlite:///{folder}/store.db", endpoints, **more)
+
+
+@pytest.fixture
+def local(tmp_path):
+    """Return a function that runs trials (plans) in this process and gives their outcomes by number."""
+
+    def run(server, *plans, items=ITEMS, **more):
+        executor = LocalExecutor(settings(server, tmp_path, **more), {})
+        executor.start()
+        try:
+            for number, plan in enumerate(plans, 1):
+                executor.submit(number, plan, items)
+            return collect(executor)
+        finally:
+            executor.close()
+
+    return run
+
+
+def collect(executor):
+    outcomes = {}
+    while (finished := executor.next_finished(60)) is not None:
+        outcomes[finished[0]] = finished[1]
+    return outcomes
+
+
+def timeless(outcome):
+    """Return an outcome without what differs from run to run: times, and who paid."""
+
+    def plain(stage):
+        return replace(stage, drawn=Usage(), usage=replace(stage.usage, seconds=0.0))
+
+    return [(way.item, {name: plain(stage) for name, stage in way.stages.items()}) for way in outcome.items]
+
+
+def test_a_trial_runs_every_item_through_every_stage(local):
+    with FakeServer(answer) as server:
+        outcome = local(server, SMALL)[1]
+        assert server.completions == 20 * (3 + 2)
+    assert [way.item for way in outcome.items] == [item.id for item in ITEMS]
+    scores = [way.stages["answer"].score for way in outcome.items]
+    assert scores[::2] == [1.0] * 10
+    assert outcome.items[0].stages["pick"].usage.completions == 3
+    assert outcome.items[0].stages["pick"].output is None
+    assert outcome.items[0].stages["answer"].output == "a0"
+
+
+def test_trials_share_samples_and_a_repeated_trial_draws_nothing(local):
+    with FakeServer(answer) as server:
+        first = local(server, SMALL, MORE)
+        drawn = server.completions
+        again = local(server, SMALL, MORE)
+        assert server.completions == drawn
+    assert {n: timeless(o) for n, o in again.items()} == {n: timeless(o) for n, o in first.items()}
+    assert sum(s.drawn.completions for way in again[1].items for s in way.stages.values()) == 0
+
+
+def test_an_item_that_yields_nothing_blocks_only_itself(local):
+    def silent(prompt, seed):
+        return "none" if prompt.startswith("pick q3") else answer(prompt, seed)
+
+    with FakeServer(silent) as server:
+        ways = local(server, SMALL)[1].items
+    assert ways[3].stages["answer"].problem == "stage 'pick' gave no output"
+    assert sum(way.stages["answer"].problem is not None for way in ways) == 1
+
+
+def test_a_wrong_key_fails_the_search_and_an_overload_the_trial(local):
+    for status, policy in ((401, "search"), (503, "trial")):
+        with FakeServer(refusals=[Refusal(status)] * 999) as server:
+            failure = local(server, SMALL, policy=RetryPolicy(attempts=1))[1].failure
+        assert failure.policy == policy
+        assert failure.problem.startswith("stage 'pick': ")
+
+
+def test_a_missing_key_stops_the_search_with_its_name(local):
+    spec = pipeline(models=tuple(replace(m, api_key_env="ABSENT_KEY") for m in SPEC.models))
+    with FakeServer(answer) as server:
+        failure = local(server, SMALL, spec=spec)[1].failure
+    assert failure.policy == "search"
+    assert "'ABSENT_KEY' is not set" in failure.problem
+
+
+def test_a_python_stage_and_a_diamond(local):
+    rank = StageSpec("rank", function=Plugin("identity", {"field": "gold"}))
+    last = replace(ANSWER, needs=("pick", "rank"))
+    spec = pipeline(PICK, rank, last)
+    with FakeServer(answer) as server:
+        outcome = local(server, planned(spec, pick=("small", 1), answer=("small", 1)), spec=spec)[1]
+    assert set(outcome.items[0].stages) == {"pick", "rank", "answer"}
+    assert outcome.items[0].stages["answer"].score == 1.0
+
+
+def test_nothing_running_gives_nothing_and_progress_counts_items(local, tmp_path):
+    with FakeServer(answer, delay_s=0.02) as server:
+        executor = LocalExecutor(settings(server, tmp_path), {})
+        executor.start()
+        assert executor.next_finished(0) is None
+        executor.submit(7, SMALL, ITEMS)
+        assert executor.progress()[7].items == 20
+        assert executor.next_finished(0.001) is None
+        assert executor.next_finished(60)[0] == 7
+        assert executor.progress() == {}
+        executor.submit(8, MORE, ITEMS)
+        executor.close()  # a trial that still runs is given up
+
+
+def test_items_need_different_ids(local):
+    with FakeServer(answer) as server, pytest.raises(ValueError, match="different ids"):
+        local(server, SMALL, items=ITEMS[:1] * 2)
+
+
+def test_gpu_models_are_refused_clearly(tmp_path):
+    from agenttts.runtime.ray_cluster import RayExecutor
+
+    spec = pipeline(models=tuple(ModelSpec(m.name, "gpu", m.model) for m in SPEC.models))
+    with pytest.raises(EndpointError, match="GPU workers come with a later release"):
+        RayExecutor(WorkerSettings(spec, f"sqlite:///{tmp_path}/store.db")).start()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A Ray executor and its server; one cluster for the module."""
+    from agenttts.runtime.ray_cluster import RayExecutor
+
+    with FakeServer(answer, delay_s=0.01) as server:
+        executor = RayExecutor(settings(server, tmp_path_factory.mktemp("ray")))
+        executor.start()
+        yield executor, server
+        executor.close()
+
+
+@pytest.mark.ray
+def test_ray_gives_the_outcomes_of_one_process(cluster, local):
+    executor, server = cluster
+    for number, plan in enumerate((SMALL, MORE), 1):
+        executor.submit(number, plan, ITEMS)
+    on_ray = collect(executor)
+    assert executor.next_finished(0) is None
+    alone = local(server, SMALL, MORE)
+    assert {n: timeless(o) for n, o in on_ray.items()} == {n: timeless(o) for n, o in alone.items()}
+
+
+@pytest.mark.ray
+def test_a_killed_worker_comes_back_and_its_calls_are_done_again(cluster):
+    executor, server = cluster
+    plan = planned(SPEC, pick=("small", 9), answer=("large", 9))
+    pid = executor.worker_pids()["small"][0]
+    before = server.completions
+    server._delay_s = 0.3
+    executor.submit(3, plan, ITEMS)
+    deadline = time.monotonic() + 30
+    while server.completions == before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    server._delay_s = 0.01
+    number, outcome = executor.next_finished(120)
+    assert (number, outcome.failure) == (3, None)
+    assert all(way.stages["answer"].usage.completions == 9 for way in outcome.items)
+    assert executor.worker_pids()["small"][0] != pid
+
+
+def test_replicas_share_the_limits_of_their_endpoint():
+    assert share(ModelLimits(32, 60, None), 4) == ModelLimits(8, 15, None)
+    assert share(ModelLimits(2), 4).concurrency == 1
