@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
+
 from agenttts.runtime.errors import BadRequest, ConnectionLost, ModelError, Timeout
 from agenttts.runtime.pacing import Pacer
 from agenttts.runtime.records import SampleRequest

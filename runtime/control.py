@@ -32,7 +32,7 @@ from agenttts.runtime.ledger import Ledger, worst_case
 from agenttts.runtime.listening import ProgressListener, Silent
 from agenttts.runtime.measuring import Measurement, Run, measure
 from agenttts.runtime.outcome import SearchOutcome, Status, outcome_document, search_end
-from agenttts.runtime.records import Archive, Item, Proposal, TrialResult, Usage
+from agenttts.runtime.records import Item, Proposal, TrialResult, Usage
 from agenttts.runtime.search.drawing import usable
 from agenttts.runtime.search.protocol import Searcher
 from agenttts.runtime.statistics import Summary, summarise
@@ -263,7 +263,7 @@ class _Search:
         return outcome
 
     def _check(self, decision: Decision, lengths: Lengths) -> Summary | None:
-        """Run the winner on the held-out items, as far as the limits allow; None when it could not be done."""
+        """Run the winner on the held-out items, as far as limits allow; None when it was not done."""
         context, winner = self._context, decision.winner
         worst = worst_case(self._spec, winner.allocation, lengths, len(context.holdout))
         if not context.holdout or self._ledger.refusal(worst) is not None:

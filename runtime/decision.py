@@ -58,7 +58,7 @@ def covered(results: Sequence[TrialResult]) -> tuple[TrialResult, ...]:
 
 def scored_count(result: TrialResult) -> int:
     """Count the items the trial scored."""
-    return sum(score is not None for score in result.scores.values())
+    return len(result.scores) - list(result.scores.values()).count(None)
 
 
 def signed(result: TrialResult, direction: Direction) -> float:

@@ -1,8 +1,8 @@
 """The controller's state as a value, and how it is rebuilt from the journal: resuming is replaying.
 
 Event payloads: `search_started` free facts; `proposal` a whole batch, so that none is ever half written,
-{batch, proposals: [{number, proposal, planned_cost}]}; `trial_started` {number}; `trial_finished` {result, counts}; `guidelines` {after, guidelines};
-`search_finished` {status, ...}.
+{batch, proposals: [{number, proposal, planned_cost}]}; `trial_started` {number}; `trial_finished`
+{result, counts}; `guidelines` {after, guidelines}; `search_finished` {status, ...}.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 GRACE_S = 3.0
+LONGEST_BASE = 24
 MARK = "AGENTTTS_SESSION"
 
 
@@ -31,7 +32,7 @@ def session_folder() -> Iterator[Path]:
     The folder's path is put into the environment as AGENTTTS_SESSION: children inherit it, and are found by
     it.
     """
-    folder = Path(tempfile.mkdtemp(prefix="att-"))
+    folder = Path(tempfile.mkdtemp(prefix="att-", dir=_short_base()))
     previous = os.environ.get(MARK)
     os.environ[MARK] = str(folder)
     janitor = subprocess.Popen(
@@ -51,6 +52,12 @@ def session_folder() -> Iterator[Path]:
         janitor.wait()
 
 
+def _short_base() -> str:
+    """Return where the folder goes: Ray's socket paths must stay under 108 bytes, whatever TMPDIR is."""
+    usual = tempfile.gettempdir()
+    return usual if len(os.fsencode(usual)) <= LONGEST_BASE else "/tmp"
+
+
 def members(folder: str) -> list[psutil.Process]:
     """Return the living processes of a session: marked by environment or command line, and their
     descendants.
@@ -65,9 +72,10 @@ def members(folder: str) -> list[psutil.Process]:
 
 
 def _belongs(process: psutil.Process, folder: str) -> bool:
-    if process.environ().get(MARK) == folder:
+    """Find by environment, command line, or an open file: Ray's helpers overwrite the first two."""
+    if process.environ().get(MARK) == folder or any(folder in part for part in process.cmdline()):
         return True
-    return any(folder in part for part in process.cmdline())
+    return any(file.path.startswith(folder) for file in process.open_files())
 
 
 def clean(folder: str, owner: int) -> None:
@@ -88,7 +96,7 @@ def _gone(folder: str, owner: int) -> bool:
     while any(process.pid != owner for process in members(folder)):
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.05)
+        time.sleep(0.1)
     return True
 
 

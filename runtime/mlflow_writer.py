@@ -35,6 +35,7 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 PARAMS_PER_CALL = 100
 REFUSALS = ("INVALID_PARAMETER_VALUE", "PERMISSION_DENIED", "FEATURE_DISABLED")
@@ -84,13 +85,23 @@ class MlflowWriter:
     def finish(self, end: SearchEnd, ended_ms: int) -> None:
         """Give the parent run the chosen allocation, its numbers and its artifacts, and end it."""
         with _Refusals(self._mlflow):
-            params = allocation_params(end.allocation) if end.allocation is not None else {}
-            self._log(
-                self._parent(), end.metrics, params, ended_ms, end.trials, {"agenttts.status": end.status}
-            )
+            params, tags = self._answer(end), {"agenttts.status": end.status}
+            if end.allocation is not None:
+                tags["agenttts.allocation"] = end.allocation.key
+            self._log(self._parent(), end.metrics, params, ended_ms, end.trials, tags)
             self._log_documents(self._parent(), end.documents)
             status = "FAILED" if end.status == "failed" else "FINISHED"
             self._client.set_terminated(self._parent(), status=status, end_time=ended_ms)
+
+    def _answer(self, end: SearchEnd) -> dict[str, str]:
+        """Return the params of the answer. MLflow never lets go of a param: only a finished search has them,
+        and what a resumed search would change stays as it was; the tag `agenttts.allocation` is always right.
+        """
+        if end.allocation is None or end.status not in ("complete", "limit_reached"):
+            return {}
+        known = self._client.get_run(self._parent()).data.params
+        params = allocation_params(end.allocation)
+        return {name: value for name, value in params.items() if known.get(name, value) == value}
 
     def _parent(self) -> str:
         if self.place is None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import referencing
+
 from agenttts.runtime.options import OptionError, Options, known, option, optional_text
 from agenttts.runtime.values import JSON_DECODER, fold, is_storable
 from agenttts.spec.model import Json

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agenttts.runtime.errors import BadReply
@@ -59,8 +59,9 @@ def read_reply(
         BadReply: if the body is no chat completion with at least one choice.
     """
     document = _document(body)
-    choices = [_choice(choice) for choice in document["choices"][:count]]
-    tokens = _tokens(document, [text for text, _ in choices], messages)
+    chosen = document["choices"][:count]
+    choices = [_choice(choice) for choice in chosen]
+    tokens = _exact(_tokens(document, [text for text, _ in choices], messages), chosen)
     share = seconds / len(choices)
     samples = tuple(
         Sample(first_index + place, text, reason, tokens.prompt, output, share)
@@ -110,6 +111,22 @@ def _tokens(document: Mapping[str, Any], texts: Sequence[str], messages: Sequenc
         outputs = tuple(estimate_tokens(text) for text in texts)
         return Tokens(sum(estimate_tokens(m.content) for m in messages), 0, outputs, estimated=True)
     return Tokens(prompt, min(cached or 0, prompt), _split(output, [len(t) for t in texts]), estimated=False)
+
+
+def _exact(tokens: Tokens, choices: Sequence[Mapping[str, Any]]) -> Tokens:
+    """Take each completion's own count where the endpoint tells it, which the protocol does not ask for.
+
+    A server of ours gives a choice its own `usage`, vLLM can give `token_ids`. A share of the sum would
+    depend on which samples were drawn together.
+    """
+    own = [_own_tokens(choice) for choice in choices]
+    known = tuple(count for count in own if count is not None)
+    return replace(tokens, outputs=known) if len(known) == len(own) else tokens
+
+
+def _own_tokens(choice: Mapping[str, Any]) -> int | None:
+    ids = choice.get("token_ids")
+    return len(ids) if isinstance(ids, list) else _number(choice.get("usage"), "completion_tokens")
 
 
 def _number(usage: Any, name: str) -> int | None:

@@ -50,7 +50,7 @@ def embedded_server(log: Path) -> Iterator[Endpoint]:
             start_new_session=True,
         )
         try:
-            yield Endpoint(_ready_url(process, log) + "/v1")
+            yield Endpoint(_ready_url(process, log))
         finally:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -67,7 +67,7 @@ def _ready_url(process: subprocess.Popen[bytes], log: Path) -> str:
         selector.register(process.stdout, selectors.EVENT_READ)
         line = process.stdout.readline() if selector.select(START_TIMEOUT_S) else b""
     try:
-        return str(json.loads(line)["url"]).rstrip("/")
+        return str(json.loads(line)["url"])
     except (ValueError, KeyError):
         tail = log.read_text("utf-8", "replace")[-2000:]
         raise ServiceError(f"the embedded model server did not start. Its log ends with:\n{tail}") from None

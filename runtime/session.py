@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
+from agenttts.runtime.embedded.catalog import weights_digest
 from agenttts.runtime.executor import Executor
 from agenttts.runtime.home import Home
 from agenttts.runtime.janitor import session_folder
@@ -31,8 +33,20 @@ def workers(
             server = stack.enter_context(embedded_server(home.log("embedded")))
             endpoints = dict.fromkeys(embedded, server.base_url)
         executor = RayExecutor(
-            WorkerSettings(spec, store_url, endpoints), RayAddress(ray_address, str(folder / "ray"))
+            WorkerSettings(with_revisions(spec), store_url, endpoints),
+            RayAddress(ray_address, str(folder / "ray")),
         )
         executor.start()
         stack.callback(executor.close)
         yield executor
+
+
+def with_revisions(spec: PipelineSpec) -> PipelineSpec:
+    """Return the spec with the embedded models' weights as their revision: other weights, other samples."""
+    models = (
+        replace(model, revision=model.revision or weights_digest(model.model))
+        if model.worker == "embedded"
+        else model
+        for model in spec.models
+    )
+    return replace(spec, models=tuple(models))

@@ -8,6 +8,7 @@ import re
 from typing import Any, NoReturn
 
 import rfc8785
+
 from agenttts.spec.model import Json
 
 EDGE = re.compile(r"^[\s\"'`*.,;:!?]+|[\s\"'`*.,;:!?]+$")

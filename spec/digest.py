@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import rfc8785
+
 from agenttts.spec.model import Json
 
 _NOTES = ("$schema", "comment")

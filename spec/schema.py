@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+from jsonschema.validators import extend
+
 from agenttts.spec.draft import Finding
 from agenttts.spec.model import Json
 from agenttts.spec.places import child, pointer_of
 from agenttts.spec.words import is_secret, show, unknown
-from jsonschema import Draft202012Validator, FormatChecker, ValidationError
-from jsonschema.validators import extend
 
 Schema = Mapping[str, Any]
 _Fault = Iterator[tuple[str, str, str]]

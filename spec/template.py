@@ -12,11 +12,12 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from agenttts.spec.model import Json
 from jinja2 import StrictUndefined, TemplateError, Undefined, meta, nodes, pass_context
 from jinja2 import Template as Compiled
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from agenttts.spec.model import Json
 
 # fmt: off
 FILTERS = (

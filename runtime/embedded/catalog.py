@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from importlib.resources import files
 
 CONTEXT = 1024
 TAPS = 4
@@ -33,8 +35,14 @@ class Size:
 CATALOG = {
     size.name: size
     for size in (
-        Size("tiny", layers=2, hidden=64, heads=2),
-        Size("small", layers=3, hidden=96, heads=2),
+        Size("tiny", layers=2, hidden=40, heads=2),
+        Size("small", layers=2, hidden=64, heads=2),
         Size("base", layers=4, hidden=128, heads=2),
     )
 }
+
+
+def weights_digest(size: str) -> str:
+    """Return the first 12 hexadecimal digits of the SHA-256 of a size's weights file: its revision."""
+    weights = files("agenttts.runtime.embedded") / "weights" / f"{size}.npz"
+    return hashlib.sha256(weights.read_bytes()).hexdigest()[:12]

@@ -109,6 +109,8 @@ def reply(identity: str, created: int, request: ChatRequest, choices: Sequence[C
                 "message": {"role": "assistant", "content": choice.text, "refusal": None},
                 "logprobs": None,
                 "finish_reason": choice.finish,
+                # Beyond the OpenAI format, where only the sum is known: exact costs whatever is drawn together.
+                "usage": {"completion_tokens": len(choice.tokens)},
             }
             for index, choice in enumerate(choices)
         ],

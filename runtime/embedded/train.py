@@ -36,11 +36,13 @@ class Recipe:
     """How one size is trained.
 
     rows, length: rows in a batch and tokens in a row.
+    growing: part of the steps over which worlds grow from 4 to 24 statements at the latest.
     ready: smoothed loss of retrieval below which worlds grow, by `growth` statements a step.
     """
 
     steps: int
     rate: float
+    growing: tuple[float, float]
     rows: int = 6
     length: int = 384
     ready: float = 0.35
@@ -50,9 +52,9 @@ class Recipe:
 
 
 RECIPES = {
-    "tiny": Recipe(steps=6000, rate=2e-3),
-    "small": Recipe(steps=6000, rate=2e-3),
-    "base": Recipe(steps=10000, rate=1.5e-3),
+    "tiny": Recipe(steps=8000, rate=2e-3, growing=(0.3, 0.7)),
+    "small": Recipe(steps=10000, rate=2e-3, growing=(0.2, 0.6)),
+    "base": Recipe(steps=10000, rate=1.5e-3, growing=(0.2, 0.6)),
 }
 
 
@@ -220,8 +222,9 @@ def train(size: Size, recipe: Recipe, folder: Path, status: Path | None = None) 
 
 
 def grown(most: float, smooth_loss: float, step: int, recipe: Recipe) -> float:
-    """Let the worlds grow while the model keeps up, and in any case from 10 % to 60 % of the steps."""
-    floor = 4 + 20 * (step / recipe.steps - 0.1) / 0.5
+    """Let the worlds grow while the model keeps up, and in any case over a fixed part of the run."""
+    begin, end = recipe.growing
+    floor = 4 + 20 * (step / recipe.steps - begin) / (end - begin)
     return min(24.0, max(most + (recipe.growth if smooth_loss < recipe.ready else 0.0), floor))
 
 

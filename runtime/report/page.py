@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
 from agenttts.runtime.report.figures import ReportData
 from agenttts.runtime.report.plots import cost_plot, progress_plot, stage_plot
 from agenttts.runtime.statistics import Interval
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
 
 
 def render(data: ReportData) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.compiler.options import LIMIT_TICKS, StageOptions
 from agenttts.compiler.sizes import by_size
@@ -13,10 +14,11 @@ from agenttts.compiler.space import Space
 from agenttts.runtime.decision import Direction, covered, signed
 from agenttts.runtime.records import Archive, TrialResult
 from agenttts.runtime.search.insights import Insights
-from agenttts.runtime.search.landscape import Coder, Landscape, Point, fit_landscape
+from agenttts.runtime.search.landscape import MOST_POINTS, Coder, Landscape, Point, fit_landscape
 
 UNKNOWN_ERROR = 0.1  # of a trial with a single scored item
 LEADERS = 4
+Group = tuple[str, tuple[tuple[str, str, int], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Evidence:
     """A reading of the archive.
 
     trials: complete ones of this space, in order. leaders: the best by prediction, which noise moves less
-    than the measured means; different models each.
+    than the measured means; different models each. groups: trials that differ in a stage's samples alone.
     """
 
     space: Space
@@ -34,6 +36,7 @@ class Evidence:
     trials: tuple[TrialResult, ...]
     landscape: Landscape | None
     leaders: tuple[TrialResult, ...]
+    groups: Mapping[Group, Sequence[TrialResult]]
 
     def sizes(self, stage: str) -> tuple[str, ...]:
         """Return the stage's models that fit at all, small to large."""
@@ -60,13 +63,9 @@ class Evidence:
         fitting = row.most(room)
         return Choice(model, row.samples[fitting - 1]) if fitting else None
 
-    def beside(self, allocation: Allocation, stage: str) -> Iterator[TrialResult]:
-        """Yield the trials that differ from an allocation at most in that stage's samples."""
-        wanted = allocation.replace(stage, Choice(allocation[stage].model, 1))
-        for trial in self.trials:
-            own = trial.allocation
-            if own.replace(stage, Choice(own[stage].model, 1)) == wanted:
-                yield trial
+    def beside(self, allocation: Allocation, stage: str) -> Sequence[TrialResult]:
+        """Return the trials that differ from an allocation at most in that stage's samples."""
+        return self.groups.get(_group(allocation, stage), ())
 
 
 def read_evidence(
@@ -76,13 +75,27 @@ def read_evidence(
     trials = tuple(r for r in covered(archive.complete) if _belongs(space, r.allocation))
     points = [Point(r.allocation, signed(r, direction), error_of(r)) for r in trials]
     landscape = fit_landscape(Coder.of(space, insights), points)
-    leaders = _leaders(space, trials, landscape) if landscape is not None else ()
-    return Evidence(space, tolerance, direction, insights, trials, landscape, leaders)
+    promising = sorted(trials, key=lambda r: -signed(r, direction))[:MOST_POINTS]
+    leaders = _leaders(space, promising, landscape) if landscape is not None else ()
+    return Evidence(space, tolerance, direction, insights, trials, landscape, leaders, _groups(trials))
 
 
 def error_of(result: TrialResult) -> float:
     """Return the score's standard error, a guess where there is none."""
     return UNKNOWN_ERROR if result.standard_error is None else result.standard_error
+
+
+def _group(allocation: Allocation, stage: str) -> Group:
+    """Return all that is fixed when only a stage's samples vary: the stage, and the other choices."""
+    return stage, tuple((s, c.model, 0 if s == stage else c.samples) for s, c in allocation)
+
+
+def _groups(trials: Sequence[TrialResult]) -> dict[Group, list[TrialResult]]:
+    groups: dict[Group, list[TrialResult]] = {}
+    for trial in trials:
+        for stage, _ in trial.allocation:
+            groups.setdefault(_group(trial.allocation, stage), []).append(trial)
+    return groups
 
 
 def _belongs(space: Space, allocation: Allocation) -> bool:
@@ -94,7 +107,7 @@ def _leaders(space: Space, trials: Sequence[TrialResult], landscape: Landscape) 
     feasible = [trial for trial in trials if trial.allocation in space]
     if not feasible:
         return ()
-    means = landscape.predict([trial.allocation for trial in feasible]).mean
+    means = landscape.means([trial.allocation for trial in feasible])
     found: dict[tuple[str, ...], TrialResult] = {}
     for index in np.argsort(-means, kind="stable"):
         models = tuple(choice.model for _, choice in feasible[index].allocation)

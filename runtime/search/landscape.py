@@ -15,6 +15,7 @@ from itertools import product
 from math import log
 
 import numpy as np
+
 from agenttts.compiler.allocation import Allocation
 from agenttts.compiler.sizes import by_size
 from agenttts.compiler.space import Space
@@ -59,6 +60,11 @@ class Landscape:
     deviation: float
     factor: Array
     weights: Array
+
+    def means(self, allocations: Sequence[Allocation]) -> Array:
+        """Return the predicted scores alone."""
+        cross = self.coder.kernel(self.coder.encode(allocations), self.codes, self.length)
+        return np.asarray(self.level + self.deviation**2 * cross @ self.weights, dtype=np.float64)
 
     def predict(self, allocations: Sequence[Allocation]) -> Prediction:
         """Return the joint prediction."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from agenttts.compiler.options import TICKS
 from agenttts.runtime.search.evidence import Evidence
 from agenttts.runtime.search.landscape import Array

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeVar
 
+from sqlalchemy import func, select
+
 from agenttts.runtime.records import Sample, SampleRequest
 from agenttts.runtime.store.codec import decode_request, encode_request
 from agenttts.runtime.store.database import insert_new, open_database
 from agenttts.runtime.store.schema import REQUESTS, SAMPLES
 from agenttts.runtime.values import canonical, digest
-from sqlalchemy import func, select
 
 KEYS_AT_ONCE = 500
 _T = TypeVar("_T")

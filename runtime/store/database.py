@@ -7,11 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from agenttts.runtime.store.schema import METADATA
 from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.schema import CreateIndex, CreateTable
+
+from agenttts.runtime.store.schema import METADATA
 
 BUSY_TIMEOUT_S = 60
 POSTGRES_LOCK = 0x41545453

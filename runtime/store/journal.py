@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from sqlalchemy import func, insert, literal, select
+from sqlalchemy.exc import IntegrityError
+
 from agenttts.runtime.store.database import open_database
 from agenttts.runtime.store.schema import EVENTS
 from agenttts.spec.model import Json
-from sqlalchemy import func, insert, literal, select
-from sqlalchemy.exc import IntegrityError
 
 Kind = Literal[
     "search_started", "proposal", "trial_started", "trial_finished", "guidelines", "search_finished"

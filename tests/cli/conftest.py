@@ -34,14 +34,29 @@ class Run(Protocol):
         """Run and wait."""
 
 
+def command(*arguments: str) -> list[str]:
+    """The command line of `agenttts` with arguments."""
+    return [sys.executable, "-m", "agenttts.runtime.cli", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """This process's environment without settings of a surrounding search."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("AGENTTTS", "MLFLOW"))}
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Give a function that runs `agenttts ARGUMENTS` in an empty folder."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("AGENTTTS", "MLFLOW"))}
 
     def call(*arguments: str, timeout: float = 240) -> Done:
-        command = [sys.executable, "-m", "agenttts.runtime.cli", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=timeout)
+        done = subprocess.run(
+            command(*arguments),
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment(),
+            timeout=timeout,
+        )
         return Done(done.returncode, done.stdout, done.stderr)
 
     return call

@@ -1,13 +1,14 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.compiler.cost import Cost, fusion_cost, max_samples, measured_cost, stage_cost, total_cost
 from agenttts.compiler.errors import CostError, UnitError
 from agenttts.compiler.lengths import Lengths, Tokens
 from agenttts.spec.model import Budget, PipelineSpec, Samples, Unit
-from hypothesis import given
-from hypothesis import strategies as st
 
 from .specs import MODELS, function_stage, paper_spec, spec_of, stage, with_llm_fusion
 

@@ -1,9 +1,10 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from agenttts.compiler.cost_models import Calls, amount, paper_amount, paper_samples
 from agenttts.compiler.errors import CostError
 from agenttts.spec.model import ModelSpec
-from hypothesis import given
-from hypothesis import strategies as st
 
 SAMPLES = (1, 5, 10, 45, 90)
 LENGTHS = ((2048, 128), (256, 64), (1024, 64), (1024, 256), (1024, 2048), (1024, 1024), (1024, 512))

@@ -1,8 +1,9 @@
 from itertools import product
 
-from agenttts.compiler.counting import count_picks
 from hypothesis import given
 from hypothesis import strategies as st
+
+from agenttts.compiler.counting import count_picks
 
 LISTS = st.lists(st.lists(st.integers(-5, 30), min_size=1, max_size=5), max_size=5)
 

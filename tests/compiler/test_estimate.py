@@ -1,12 +1,13 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+
 from agenttts.compiler.estimate import Estimate, estimate
 from agenttts.compiler.footprint import Footprint
 from agenttts.compiler.infeasible import Infeasible
 from agenttts.compiler.lengths import Lengths
 from agenttts.spec.model import Budget, PipelineSpec, Price, Samples
-from hypothesis import given, settings
 
 from .specs import MODELS, paper_spec, spec_of, stage, with_llm_fusion
 from .test_space import small_specs

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+
 from agenttts.compiler.errors import GraphError
 from agenttts.compiler.graph import TaskGraph, compile_graph, document
 from agenttts.compiler.lengths import Lengths

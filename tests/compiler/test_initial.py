@@ -1,11 +1,12 @@
 import pytest
+from hypothesis import given, settings
+
 from agenttts.compiler.initial import initial_allocations
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.published import published_initial
 from agenttts.compiler.sizes import by_size
 from agenttts.compiler.space import Space
 from agenttts.spec.model import Budget, ModelSpec, PipelineSpec, Price
-from hypothesis import given, settings
 
 from .specs import paper_spec, spec_of, stage
 from .test_space import small_specs

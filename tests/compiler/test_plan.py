@@ -1,4 +1,7 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from agenttts.compiler.allocation import Allocation
 from agenttts.compiler.cost import Cost
 from agenttts.compiler.errors import AllocationError, GraphError
@@ -6,8 +9,6 @@ from agenttts.compiler.infeasible import Infeasible
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.plan import Plan, plan, topological
 from agenttts.spec.model import Budget, PipelineSpec, StageSpec
-from hypothesis import given
-from hypothesis import strategies as st
 
 from .golden import assert_golden
 from .specs import function_stage, paper_spec, spec_of, stage, with_llm_fusion

@@ -4,6 +4,9 @@ from dataclasses import replace
 from itertools import islice
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.compiler.cost import Cost
 from agenttts.compiler.cost_models import paper_amount
@@ -11,8 +14,6 @@ from agenttts.compiler.errors import AllocationError
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
 from agenttts.spec.model import Budget, PipelineSpec, Samples, Unit
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from .specs import function_stage, paper_spec, spec_of, stage, with_llm_fusion
 

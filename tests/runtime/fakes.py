@@ -1,4 +1,4 @@
-"""Fakes for the search loop: an executor that answers from a truth, a journal in memory, a listener that notes."""
+"""Fakes for the search loop: an executor with a known truth, a journal in memory, a listener that notes."""
 
 from __future__ import annotations
 

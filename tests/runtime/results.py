@@ -6,7 +6,6 @@ from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.runtime.records import Archive, Proposal, TrialResult, TrialState, Usage
 from agenttts.runtime.statistics import mean, scored_values, standard_error
 
-
 GOOD = [1.0] * 9 + [0.0]
 
 

@@ -1,10 +1,10 @@
 """Blocks are cut, routed, split and merged without losing an item."""
 
-from agenttts.runtime.blocks import Block, Failure, Passed, cut, merge, replica, split, stage_input
-from agenttts.runtime.records import Item, ItemOutcome, StageInput, StageOutcome, Usage
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agenttts.runtime.blocks import Block, Failure, Passed, cut, merge, replica, split, stage_input
+from agenttts.runtime.records import Item, ItemOutcome, StageInput, StageOutcome, Usage
 from tests.runtime.pipelines import ITEMS
 
 

@@ -4,6 +4,7 @@ import asyncio
 import pickle
 
 import pytest
+
 from agenttts.runtime import errors
 from agenttts.runtime.client import ModelClient
 from agenttts.runtime.records import Message, SampleRequest
@@ -206,3 +207,17 @@ def test_tokens_keep_to_the_rate_once_they_are_known():
 def test_texts_that_no_database_takes_are_cleaned():
     with FakeServer(answer=lambda prompt, seed: "a\0b\ud800") as server:
         assert complete(server).samples[0].text == "a\ufffdb?"
+
+
+@pytest.mark.parametrize("own", [{"usage": {"completion_tokens": 1}}, {"token_ids": [7]}])
+def test_a_choice_that_tells_its_own_tokens_is_believed(own):
+    choices = [{"message": {"content": "a long text"}}, {"message": {"content": "b"}}]
+    usage = {"prompt_tokens": 3, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 2}}
+    exact = {"choices": [choices[0] | own, choices[1] | own], "usage": usage}
+    partly = {"choices": [choices[0] | own, choices[1]], "usage": usage}
+    price = Price(input=2e6, output=0, cached_input=1e6)
+    with FakeServer(refusals=[Refusal(200, exact), Refusal(200, partly)]) as server:
+        assert [s.output_tokens for s in complete(server, count=2, price=price).samples] == [1, 1]
+        drawn = complete(server, count=2, price=price)
+    assert [s.output_tokens for s in drawn.samples] == [7, 2]
+    assert drawn.usage.usd == 2 * 1 + 1 * 2

@@ -2,12 +2,14 @@ import json
 from dataclasses import replace
 
 import pytest
+
 from agenttts.runtime.archive import archive_digest
 from agenttts.runtime.blocks import Failure, TrialOutcome
 from agenttts.runtime.control import SearchContext, run_search
 from agenttts.runtime.ledger import worst_case
 from agenttts.runtime.records import Item, ItemOutcome, Proposal, StageOutcome, TrialState, Usage
 from agenttts.runtime.search.registry import create_searcher
+from agenttts.runtime.store.journal import Journal
 from agenttts.runtime.tracking import SearchRecord
 from agenttts.spec.model import Decoding, Limits, PipelineSpec, Price, Samples
 
@@ -215,3 +217,16 @@ def test_a_searcher_that_repeats_itself_is_stopped():
 
 def replace_trials(trials: int) -> PipelineSpec:
     return replace(SPEC, search=replace(SPEC.search, trials=trials))
+
+
+def test_the_real_journal_holds_all_a_search_needs(tmp_path):
+    def journal():
+        return Journal(f"sqlite:///{tmp_path / 'store.db'}")
+
+    first, asked = journal(), iter([False] * 9 + [True] * 99)
+    run_search(context(journal=first, stop=lambda: next(asked)))
+    first.close()
+    second = journal()
+    resumed = run_search(context(journal=second))
+    second.close()
+    assert archive_digest(resumed.archive) == archive_digest(run_search(context()).archive)

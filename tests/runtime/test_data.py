@@ -5,10 +5,11 @@ from datetime import date
 
 import pyarrow
 import pytest
+from pyarrow import parquet
+
 from agenttts.runtime.data import DataError, DataSet, data_digest, leaks, load_data, load_items
 from agenttts.runtime.records import Item
 from agenttts.spec.model import DataSpec, Part
-from pyarrow import parquet
 
 ROWS = [
     {"key": n, "q": f"question {n}", "tags": [{"b": n}, {"b": None}], "part": "s" if n < 2 else "h"}

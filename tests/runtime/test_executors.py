@@ -6,13 +6,13 @@ import time
 from dataclasses import replace
 
 import pytest
+
 from agenttts.runtime.local import LocalExecutor
 from agenttts.runtime.records import Usage
 from agenttts.runtime.retry import RetryPolicy
 from agenttts.runtime.testing import FakeServer, Refusal
 from agenttts.runtime.worker import EndpointError, WorkerSettings, share
 from agenttts.spec.model import ModelLimits, ModelSpec, Plugin, StageSpec
-
 from tests.runtime.pipelines import ANSWER, ITEMS, PICK, answer, pipeline, planned
 
 SPEC = pipeline()

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from agenttts.runtime.functions import FUNCTIONS, bm25_scores
 from agenttts.runtime.options import OptionError
 from agenttts.runtime.records import Item, StageInput

@@ -1,11 +1,12 @@
 """Fusions: hand-computed votes, and laws that hold for all samples."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from agenttts.runtime.fusions import FUSIONS, NOTHING, Ask, Candidate, fuse, fuse_by_model, fusion_words
 from agenttts.runtime.options import OptionError
 from agenttts.runtime.parsers import PARSERS, Unparsed
-from hypothesis import given
-from hypothesis import strategies as st
 
 VALUES = st.lists(st.lists(st.integers(1, 6), max_size=5), min_size=1, max_size=8)
 

@@ -1,10 +1,11 @@
 """Metrics: hand-computed scores and laws."""
 
 import pytest
-from agenttts.runtime.metrics import METRICS, normalise_answer
-from agenttts.runtime.options import OptionError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from agenttts.runtime.metrics import METRICS, normalise_answer
+from agenttts.runtime.options import OptionError
 
 GOLD = st.text() | st.lists(st.text(), max_size=3)
 OUTPUT = st.none() | st.integers() | st.text() | st.lists(st.integers() | st.text())

@@ -1,10 +1,12 @@
 """Against a real MLflow on SQLite; importing it takes seconds, so all of it is in this one module."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
+
 from agenttts.runtime.delivery import Patience
 from agenttts.runtime.records import TrialState
 from agenttts.runtime.tracking import MlflowTracker, SearchEnd, SearchRecord
@@ -105,8 +107,9 @@ def test_a_resumed_search_creates_no_run_twice(client, uri):
     tracker.start(RESUMED)
     for number in (1, 3, 4):
         tracker.trial(result(number, GOOD), 0.9)
-    tracker.finish(END)
+    tracker.finish(replace(END, allocation=allocation(4)))  # another answer than before: params never change
     assert tracker.close(120) == 0
+    assert runs(client)["s1"].data.tags["agenttts.allocation"] == "retrieve=large*1 answer=small*4"
     assert set(runs(client)) == {"s1", "trial-001", "trial-002", "trial-003", "trial-004"}
     experiment = client.get_experiment_by_name("pipe")
     assert len(client.search_runs([experiment.experiment_id])) == 5

@@ -3,10 +3,11 @@
 import json
 
 import pytest
-from agenttts.runtime.options import OptionError
-from agenttts.runtime.parsers import PARSERS, Unparsed
 from hypothesis import given
 from hypothesis import strategies as st
+
+from agenttts.runtime.options import OptionError
+from agenttts.runtime.parsers import PARSERS, Unparsed
 
 OPTIONS = {"choice": {"options": ["yes", "no", "B"]}}
 JSON = st.recursive(

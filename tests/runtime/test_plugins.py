@@ -2,6 +2,7 @@
 
 import jsonschema
 import pytest
+
 from agenttts.runtime import plugins
 from agenttts.runtime.option_schemas import OPTION_SCHEMAS
 from agenttts.runtime.options import OptionError

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from agenttts.runtime import errors
 from agenttts.runtime.client import ModelClient
 from agenttts.runtime.records import Message, SampleRequest

@@ -3,6 +3,7 @@
 import pickle
 
 import pytest
+
 from agenttts.runtime.secret import Secret
 
 

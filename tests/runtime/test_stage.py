@@ -4,12 +4,12 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+
 from agenttts.runtime import errors
 from agenttts.runtime.records import Item, Message, Sample, StageInput, StageOutcome, Usage
 from agenttts.runtime.sampler import Drawn
 from agenttts.runtime.stage import build, run_function, run_model
 from agenttts.spec.model import FusionSpec, Plugin, StageSpec, Template
-
 from tests.runtime.pipelines import ANSWER, PICK
 
 ITEM = Item("i1", {"question": "q1", "gold": [1, 2], "answer": "a1"})

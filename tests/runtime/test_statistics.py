@@ -1,6 +1,9 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from agenttts.runtime.statistics import (
     bootstrap,
     interval,
@@ -12,8 +15,6 @@ from agenttts.runtime.statistics import (
     summarise,
     wilson,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 SCORES = st.dictionaries(
     st.text("abcdefgh", min_size=1, max_size=2), st.none() | st.floats(0, 1), max_size=12

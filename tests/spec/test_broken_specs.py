@@ -7,6 +7,7 @@ A problem is (pointer, line, words of it). Lines are those of the changed text.
 from __future__ import annotations
 
 import pytest
+
 from agenttts.spec.draft import Draft
 from agenttts.spec.json_text import parse
 from agenttts.spec.rules import RULES

@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from agenttts.spec import model as m
 from agenttts.spec.check import Plugins, check, infeasible, referenced_files
 from agenttts.spec.rules import RULES
 from agenttts.spec.schema import schema
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
 JUNK = st.recursive(

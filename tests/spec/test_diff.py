@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from agenttts.spec.diff import Change, diff, samples_stay_valid
 
 BOTH, LATER, NONE = ("pick", "answer"), ("answer",), ()

@@ -8,9 +8,10 @@ import random
 from pathlib import Path
 
 import pytest
-from agenttts.spec.digest import digest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from agenttts.spec.digest import digest
 
 FOLDER = Path(__file__).parent / "cases"
 FILES = {f"prompts/{path.name}": path.read_text("utf-8") for path in (FOLDER / "prompts").iterdir()}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from agenttts.spec.json_text import DEEPEST, parse
-from agenttts.spec.places import child
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from agenttts.spec.json_text import DEEPEST, parse
+from agenttts.spec.places import child
 
 LARGEST = 2**53 - 1
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -6,10 +6,11 @@ import json
 import re
 
 import pytest
+from jsonschema import Draft202012Validator
+
 from agenttts.spec.draft import MOST_STAGES
 from agenttts.spec.reference import reference
 from agenttts.spec.schema import option_findings, schema
-from jsonschema import Draft202012Validator
 
 OPEN = {"plugin", "fusion"}
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from agenttts.runtime.spec_files import LARGEST_BYTES, load
 
 FOLDER = Path(__file__).parent

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from agenttts.spec.template import BadTemplateError, render, variables
 from hypothesis import given
 from hypothesis import strategies as st
+
+from agenttts.spec.template import BadTemplateError, render, variables
 
 ESCAPES = [
     "{{ item.__class__ }}",

@@ -2,6 +2,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+
 from agenttts.runtime.records import Guideline, TrialState
 from agenttts.runtime.report.figures import ReportHeader, report_data
 from agenttts.runtime.report.page import render

@@ -3,6 +3,7 @@ from dataclasses import replace
 from statistics import mean
 
 import pytest
+
 from agenttts.compiler.initial import initial_allocations
 from agenttts.runtime.records import Archive
 from agenttts.runtime.search.curves import Curve, fit_curve

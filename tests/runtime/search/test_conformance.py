@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
 from agenttts.runtime.records import Archive, TrialState
@@ -81,7 +82,7 @@ def test_proposals_of_strangers_are_checked():
     space = Space.of(spec, Lengths.planned(spec))
     wide = Space.of(pipeline(), Lengths.planned(spec))
     good = SEARCHERS["random"](spec, space, space.lengths, 0, {}).ask(Archive(), 2)
-    bad = [p for p in SEARCHERS["random"](spec, wide, wide.lengths, 0, {}).ask(Archive(), 9)]
-    bad = [p for p in bad if p.allocation not in space]
+    asked = SEARCHERS["random"](spec, wide, wide.lengths, 0, {}).ask(Archive(), 9)
+    bad = [p for p in asked if p.allocation not in space]
     archive = Archive().with_result(TINY.measure(1, good[0]))
     assert bad and usable([*good, *good, *bad], space, archive) == (good[1],)

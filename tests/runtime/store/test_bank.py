@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from agenttts.runtime.records import Message, Sample, SampleRequest
 from agenttts.runtime.store.bank import BankStats, SampleBank, sample_key
 from agenttts.runtime.store.database import StoreError, open_database

@@ -2,6 +2,9 @@
 
 import json
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.runtime.records import (
     Guideline,
@@ -13,8 +16,6 @@ from agenttts.runtime.records import (
     Usage,
 )
 from agenttts.runtime.store import codec
-from hypothesis import given
-from hypothesis import strategies as st
 
 NAME = st.text(max_size=5)
 NUMBER = st.floats(0, 1e9)

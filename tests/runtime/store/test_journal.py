@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+
 from agenttts.runtime.store.journal import Event, Journal
 
 
