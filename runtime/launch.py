@@ -49,7 +49,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """What came out. report: the page. place: None if MLflow never answered. undelivered: messages it missed."""
+    """What came out. report: the page. place: None if MLflow never answered. undelivered: what it missed."""
 
     outcome: SearchOutcome
     spec: PipelineSpec

@@ -151,12 +151,9 @@ class RayExecutor:
         return {place: self._ray.get(pids) for place, pids in asked.items()}
 
     def close(self) -> None:
-        """Stop the workers; a local cluster ends with them."""
+        """Disconnect: the workers end with their driver, and a local cluster with it."""
         if self._ray is None:
             return
-        for actors in self._actors.values():
-            for actor in actors:
-                self._ray.kill(actor)
         self._actors, self._pending, self._shipped, self._running = {}, {}, {}, {}
         self._ray.shutdown()
         self._ray = None

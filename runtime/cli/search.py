@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,8 +216,13 @@ def text(launched: Launched, tracking_uri: str) -> str:
     if launched.undelivered:
         lines.append(f"         {launched.undelivered} messages could not be delivered to MLflow")
     if not tracking_uri.startswith("http"):
-        lines.append(f"         open it with: mlflow server --backend-store-uri {tracking_uri}")
+        lines.append(f"         open it with: {_mlflow()} server --backend-store-uri {tracking_uri}")
     return "\n".join(lines)
+
+
+def _mlflow() -> str:
+    """Return what starts MLflow: the plain name where the shell finds it, else its path."""
+    return "mlflow" if shutil.which("mlflow") else str(Path(sys.executable).with_name("mlflow"))
 
 
 def _best_lines(best: dict[str, Any], launched: Launched) -> list[str]:

@@ -44,19 +44,19 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(("AGENTTTS", "MLFLOW"))}
 
 
+def call_in(folder: Path, *arguments: str, timeout: float = 240) -> Done:
+    """Run `agenttts ARGUMENTS` in a folder and wait for its end."""
+    done = subprocess.run(
+        command(*arguments), capture_output=True, text=True, cwd=folder, env=environment(), timeout=timeout
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Give a function that runs `agenttts ARGUMENTS` in an empty folder."""
 
     def call(*arguments: str, timeout: float = 240) -> Done:
-        done = subprocess.run(
-            command(*arguments),
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env=environment(),
-            timeout=timeout,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return call_in(tmp_path, *arguments, timeout=timeout)
 
     return call

@@ -15,18 +15,12 @@ import psutil
 import pytest
 
 from agenttts.runtime.services import Endpoint, embedded_server
-from tests.cli.conftest import Done, command, environment
+from tests.cli.conftest import call_in as call
+from tests.cli.conftest import command, environment
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "01-two-hop-qa"
 SMALL = ("search", "pipeline.json", "--trials", "6", "--items", "16", "--json")
 pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
-
-
-def call(folder: Path, *arguments: str) -> Done:
-    done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, cwd=folder, env=environment(), timeout=240
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def lay_out(folder: Path, server: Endpoint) -> None:
