@@ -35,9 +35,9 @@ class Size:
 CATALOG = {
     size.name: size
     for size in (
-        Size("tiny", layers=2, hidden=40, heads=2),
+        Size("tiny", layers=2, hidden=48, heads=2),
         Size("small", layers=2, hidden=64, heads=2),
-        Size("base", layers=4, hidden=128, heads=2),
+        Size("base", layers=3, hidden=96, heads=2),
     )
 }
 

@@ -52,9 +52,9 @@ class Recipe:
 
 
 RECIPES = {
-    "tiny": Recipe(steps=8000, rate=2e-3, growing=(0.3, 0.7)),
+    "tiny": Recipe(steps=8000, rate=2e-3, growing=(0.5, 0.75)),
     "small": Recipe(steps=10000, rate=2e-3, growing=(0.2, 0.6)),
-    "base": Recipe(steps=10000, rate=1.5e-3, growing=(0.2, 0.6)),
+    "base": Recipe(steps=8000, rate=2e-3, growing=(0.5, 0.75)),
 }
 
 
