@@ -7,6 +7,7 @@ tolerance of 1e-9 (1000 ticks), far above the half tick that each rounding loses
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from agenttts.spec.model import PipelineSpec, StageSpec
 
 TICKS = 10**12
 LIMIT_TICKS = TICKS + round(TICKS * TOLERANCE)
+BEYOND_TICKS = 10**400  # of a cost so far beyond the budget that a float cannot hold it
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ def all_options(spec: PipelineSpec, lengths: Lengths) -> tuple[StageOptions, ...
 def ticks(spec: PipelineSpec, stage: StageSpec, choice: Choice, lengths: Lengths) -> int:
     """Return the planned cost of a choice in ticks."""
     limit = abs(budget(spec).amount) or 1.0
-    return round(stage_cost(spec, stage, choice, lengths).amount / limit * TICKS)
+    scaled = stage_cost(spec, stage, choice, lengths).amount / limit * TICKS
+    return round(scaled) if math.isfinite(scaled) else BEYOND_TICKS
 
 
 def _stage_options(

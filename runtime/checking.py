@@ -4,6 +4,7 @@ feasibility.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from agenttts.compiler.errors import CostError
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
 from agenttts.runtime.embedded.catalog import CATALOG
-from agenttts.runtime.plugins import plugins
+from agenttts.runtime.options import OptionError
+from agenttts.runtime.plugins import BUILT_IN, plugins
 from agenttts.runtime.spec_files import Loaded, load
 from agenttts.spec.check import infeasible, problem_at
-from agenttts.spec.model import PipelineSpec
+from agenttts.spec.model import PipelineSpec, Plugin
 from agenttts.spec.problem import Problem
 
 
@@ -23,16 +25,31 @@ def load_and_check(path: Path) -> Loaded:
     loaded = load(path, plugins(), catalog())
     if loaded.spec is None:
         return loaded
-    found = _infeasible(loaded.spec, loaded.text)
-    return replace(loaded, problems=(*loaded.problems, found)) if found else loaded
+    found = list(_refused(loaded.spec, loaded.text)) or _infeasible(loaded.spec, loaded.text)
+    return replace(loaded, problems=(*loaded.problems, *found)) if found else loaded
 
 
-def _infeasible(spec: PipelineSpec, text: str) -> Problem | None:
+def _refused(spec: PipelineSpec, text: str) -> Iterator[Problem]:
+    """Yield what our own plug-ins say about options that fit their schemas and still mean nothing."""
+    for index, stage in enumerate(spec.stages):
+        fusion = Plugin(stage.fusion.name, stage.fusion.options)
+        named = {"parser": stage.parser, "fusion": fusion, "metric": stage.metric, "function": stage.function}
+        for key, plugin in named.items():
+            build = BUILT_IN[f"{key}s"].get(plugin.name) if plugin else None
+            try:
+                if build is not None and plugin is not None:
+                    build(plugin.options)
+            except OptionError as error:
+                what = f"the {key} refuses its options: {str(error).rstrip('.')}."
+                yield problem_at(text, f"/stages/{index}/{key}", what, "Correct the option.")
+
+
+def _infeasible(spec: PipelineSpec, text: str) -> list[Problem]:
     try:
         nothing = Space.of(spec, Lengths.planned(spec)).infeasible()
     except CostError as error:
-        return problem_at(text, "/budget/unit", str(error), "Add what is missing, or use another unit.")
-    return infeasible(text, nothing.cost.amount, nothing.cost.unit) if nothing else None
+        return [problem_at(text, "/budget/unit", str(error), "Add what is missing, or use another unit.")]
+    return [infeasible(text, nothing.cost.amount, nothing.cost.unit)] if nothing else []
 
 
 def catalog() -> dict[str, dict[str, float]]:

@@ -28,11 +28,11 @@ from agenttts.runtime.history import (
     encode_measurement,
     replay,
 )
-from agenttts.runtime.ledger import Ledger, worst_case
+from agenttts.runtime.ledger import Ledger, worst_case, written_prompts
 from agenttts.runtime.listening import ProgressListener, Silent
 from agenttts.runtime.measuring import Measurement, Run, measure
 from agenttts.runtime.outcome import SearchOutcome, Status, outcome_document, search_end
-from agenttts.runtime.records import Item, Proposal, TrialResult, Usage
+from agenttts.runtime.records import Item, Proposal, TrialResult, TrialState, Usage
 from agenttts.runtime.search.drawing import usable
 from agenttts.runtime.search.protocol import Searcher
 from agenttts.runtime.statistics import Summary, summarise
@@ -40,6 +40,8 @@ from agenttts.runtime.tracking import NullTracker, SearchRecord, Tracker
 from agenttts.spec.model import Json, PipelineSpec
 
 HOLDOUT = 0
+LEAST_FAILED = 3
+"""So many trials in a row, and no fewer than a batch, must fail before the search gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,15 @@ class _Search:
     def __init__(self, context: SearchContext) -> None:
         self._context, self._spec = context, context.spec
         self._planned = Lengths.planned(context.spec)
-        self._history = replay(context.journal.read(context.search_id))
+        events = tuple(context.journal.read(context.search_id))
+        self._history, self._events = replay(events), len(events)
+        self._written = written_prompts(context.spec, context.items)
         self._ledger = Ledger(context.spec.search.limits, self._spent_before())
         self._began = context.clock()
         self._running: dict[int, tuple[Pending, float]] = {}
         self._checking = Usage()  # what the held-out check drew
+        self._unchecked = ""  # why there was none
+        self._before = len(self._history.archive.results)  # of earlier sessions
 
     def run(self) -> SearchOutcome:
         self._start()
@@ -126,7 +132,7 @@ class _Search:
         left = search.trials - len(results)
         if left <= 0:
             return Stop("complete", f"all {search.trials} trials are done")
-        halted = self._halted()
+        halted = self._halted() or self._hopeless()
         if halted is not None:
             return halted
         lengths = history.lengths(self._planned)
@@ -171,6 +177,16 @@ class _Search:
             return Stop("limit_reached", f"/search/limits/wall_clock_s: {limit:g} s are over.")
         return None
 
+    def _hopeless(self) -> Stop | None:
+        """Give up when every one of the last trials failed: an endpoint that is away would fail them all."""
+        fewest = max(self._spec.search.batch, LEAST_FAILED)
+        last = self._history.archive.results[self._before :][-fewest:]
+        if len(last) < fewest or any(result.state is not TrialState.FAILED for result in last):
+            return None
+        return Stop(
+            "failed", f"the last {fewest} trials all failed; trial {last[-1].number}: {last[-1].problem}"
+        )
+
     def _dispatch(self, waiting: list[Pending]) -> Stop | None:
         """Submit in order as far as the limits allow; a trial that does not fit waits for running ones."""
         while waiting:
@@ -184,9 +200,7 @@ class _Search:
         context, allocation = self._context, pending.proposal.allocation
         lengths = self._history.lengths(self._planned, below=pending.batch)
         items = len(context.items)
-        refusal = self._ledger.refusal(
-            worst_case(self._spec, allocation, lengths, items + len(context.holdout))
-        )
+        refusal = self._ledger.refusal(self._worst_of(allocation, lengths, items + len(context.holdout)))
         if refusal is not None:
             return refusal
         planned = plan(self._spec, allocation, lengths)
@@ -194,9 +208,7 @@ class _Search:
             failure = TrialOutcome(failure=Failure("trial", planned.reason))
             self._record(measure(self._spec, _run(pending, 0.0), failure))
             return None
-        self._ledger = self._ledger.reserve(
-            pending.number, worst_case(self._spec, allocation, lengths, items)
-        )
+        self._ledger = self._ledger.reserve(pending.number, self._worst_of(allocation, lengths, items))
         self._write("trial_started", {"number": pending.number})
         context.listener.trial_started(pending.number, pending.proposal, pending.planned_cost)
         context.executor.submit(pending.number, planned, context.items)
@@ -252,6 +264,10 @@ class _Search:
         lengths = self._history.lengths(self._planned)
         over = stop.status in ("complete", "limit_reached")
         holdout = self._check(decision, lengths) if decision is not None and over else None
+        if holdout is None and over and decision is not None and context.holdout:
+            stop = Stop(
+                stop.status, f"{stop.reason}; no held-out check: {self._unchecked or 'stopped before'}"
+            )
         if decision is None and stop.status == "complete":
             stop = Stop("failed", f"no trial is complete ({stop.reason})")
         spent = sum((result.drawn for result in archive.results), self._checking)
@@ -265,11 +281,14 @@ class _Search:
     def _check(self, decision: Decision, lengths: Lengths) -> Summary | None:
         """Run the winner on the held-out items, as far as limits allow; None when it was not done."""
         context, winner = self._context, decision.winner
-        worst = worst_case(self._spec, winner.allocation, lengths, len(context.holdout))
-        if not context.holdout or self._ledger.refusal(worst) is not None:
+        worst = self._worst_of(winner.allocation, lengths, len(context.holdout))
+        halted, refusal = self._halted(), self._ledger.refusal(worst)
+        self._unchecked = halted.reason if halted else refusal or ""
+        if not context.holdout or self._unchecked:
             return None
         planned = _plan_anyway(self._spec, winner, lengths, self._planned)
         if planned is None:
+            self._unchecked = "the winner does not fit the budget by the lengths measured since"
             return None
         context.executor.submit(HOLDOUT, planned, context.holdout)
         while self._halted() is None:
@@ -282,6 +301,7 @@ class _Search:
         run = Run(HOLDOUT, winner.proposal, winner.planned_cost, 0.0)
         result = measure(self._spec, run, outcome).result
         self._checking = result.drawn
+        self._unchecked = result.problem or ""
         return summarise(result.scores) if result.score is not None else None
 
     def _spent(self, result: TrialResult) -> Usage:
@@ -296,10 +316,16 @@ class _Search:
 
     def _worst(self, allocation: Allocation) -> Usage:
         lengths = self._history.lengths(self._planned)
-        return worst_case(self._spec, allocation, lengths, len(self._context.items))
+        return self._worst_of(allocation, lengths, len(self._context.items))
+
+    def _worst_of(self, allocation: Allocation, lengths: Lengths, items: int) -> Usage:
+        return worst_case(self._spec, allocation, lengths, items, self._written)
 
     def _write(self, kind: Any, payload: Json) -> None:
-        self._context.journal.append(self._context.search_id, kind, payload)
+        """Write the next event: two processes that run one search would ruin it, so the later one stops."""
+        number = self._events + 1
+        self._context.journal.append(self._context.search_id, kind, payload, number)
+        self._events = number
 
 
 def _plan_anyway(spec: PipelineSpec, winner: TrialResult, lengths: Lengths, planned: Lengths) -> Plan | None:

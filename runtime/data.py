@@ -6,13 +6,13 @@ Every fault of a source is found before anything is spent; they are reported tog
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from agenttts.runtime.records import Item
 from agenttts.runtime.sources import Row, read_rows
-from agenttts.runtime.values import digest, identity_of, text_of
+from agenttts.runtime.values import digest, identity_of, is_storable, text_of
 from agenttts.spec.model import DataSpec, Json, Part
 
 MOST_FAULTS = 50
@@ -44,38 +44,48 @@ def load_data(data: DataSpec, folder: Path) -> DataSet:
     """
     search, faults = _part(data, data.search, "search", folder)
     holdout, more = _part(data, data.holdout, "holdout", folder) if data.holdout else ((), [])
-    overlap = leaks(search, holdout)
+    parts = [part.field for part in (data.search, data.holdout) if part and part.field]
+    overlap = leaks(search, holdout, parts)
     faults = [*dict.fromkeys([*faults, *more]), *overlap]
     if faults:
         raise DataError(faults)
     return DataSet(search, holdout)
 
 
-def load_items(data: DataSpec, source: str, folder: Path) -> tuple[Item, ...]:
+def load_items(data: DataSpec, source: str, folder: Path, optional: Collection[str] = ()) -> tuple[Item, ...]:
     """Read every item of another source with the same mapping, e.g. new items to run an allocation on.
+
+    optional: fields that are null where the source does not have them.
 
     Raises:
         DataError: with every fault found.
     """
-    items, faults = _part(data, Part(source=source), "items", folder)
+    items, faults = _part(data, Part(source=source), "items", folder, optional)
     if faults:
         raise DataError(faults)
     return items
 
 
-def leaks(search: Sequence[Item], holdout: Sequence[Item]) -> list[str]:
-    """Return a line for every held-out item that the search also sees: same id, or same content."""
+def leaks(search: Sequence[Item], holdout: Sequence[Item], parts: Collection[str] = ()) -> list[str]:
+    """Return a line for every held-out item that the search also sees: same id, or same content.
+
+    parts: fields that only say which part an item belongs to; they always differ, and are no content.
+    """
     ids = {item.id for item in search}
-    contents = {identity_of(dict(item.fields)): item.id for item in search}
+    contents = {_content(item, parts): item.id for item in search}
     return [
-        f"holdout item '{item.id}' is also in the search part: same {_likeness(item, ids, contents)}."
+        f"holdout item '{item.id}' is also in the search part: same {_likeness(item, ids, contents, parts)}."
         for item in holdout
-        if item.id in ids or identity_of(dict(item.fields)) in contents
+        if item.id in ids or _content(item, parts) in contents
     ]
 
 
-def _likeness(item: Item, ids: set[str], contents: dict[str, str]) -> str:
-    return "id" if item.id in ids else f"content as '{contents[identity_of(dict(item.fields))]}'"
+def _likeness(item: Item, ids: set[str], contents: dict[str, str], parts: Collection[str]) -> str:
+    return "id" if item.id in ids else f"content as '{contents[_content(item, parts)]}'"
+
+
+def _content(item: Item, parts: Collection[str]) -> str:
+    return identity_of({name: value for name, value in item.fields.items() if name not in parts})
 
 
 def data_digest(items: Sequence[Item]) -> str:
@@ -87,11 +97,17 @@ def data_digest(items: Sequence[Item]) -> str:
     return digest([{"id": item.id, "fields": dict(item.fields)} for item in items])
 
 
-def _part(data: DataSpec, part: Part, name: str, folder: Path) -> tuple[tuple[Item, ...], list[str]]:
+def _part(
+    data: DataSpec, part: Part, name: str, folder: Path, optional: Collection[str] = ()
+) -> tuple[tuple[Item, ...], list[str]]:
     source = part.source or data.source
+    absent = {data.fields[field]: None for field in optional}
     try:
-        rows = _chosen(list(read_rows(source, data.format, folder)), data, part)
-    except (OSError, ValueError) as error:
+        read = (Row(row.number, {**absent, **row.values}) for row in read_rows(source, data.format, folder))
+        rows = _chosen(list(read), data, part)
+    except OSError as error:
+        return (), [f"{source}: cannot be read ({error.strerror or error}). Fix its path or address."]
+    except ValueError as error:
         return (), [f"{source}: {error}"]
     faults = list(_row_faults(rows, data, source)) or list(_duplicates(rows, data, source))
     if not rows:
@@ -120,7 +136,8 @@ def _row_faults(rows: Sequence[Row], data: DataSpec, source: str) -> Iterator[st
 
 
 def _is_id(value: Json) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool) and value != ""
+    plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return plain and value != "" and is_storable(value)
 
 
 def _duplicates(rows: Sequence[Row], data: DataSpec, source: str) -> Iterator[str]:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
+from agenttts.runtime.secret import hide_credentials
+
 log = logging.getLogger("agenttts.delivery")
 
 
@@ -115,11 +117,16 @@ class Delivery:
             if attempt < self._patience.refusals:
                 return False
             log.warning(
-                "%s: %s was refused %d times and is left out: %s", self._name, job.name, attempt, refusal
+                "%s: %s was refused %d times and is left out: %s",
+                self._name,
+                job.name,
+                attempt,
+                hide_credentials(str(refusal)),
             )
             self._dropped += 1
         except Exception as problem:
             if attempt == 1:
-                log.warning("%s: %s waits, will be tried again: %s", self._name, job.name, problem)
+                why = hide_credentials(str(problem))
+                log.warning("%s: %s waits, will be tried again: %s", self._name, job.name, why)
             return False
         return True

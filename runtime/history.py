@@ -41,8 +41,8 @@ class Event(Protocol):
 class EventLog(Protocol):
     """The part of the journal that a search needs; see `store.journal.Journal`."""
 
-    def append(self, search_id: str, kind: Kind, payload: Json) -> int:
-        """Write one event; it is safe when this returns."""
+    def append(self, search_id: str, kind: Kind, payload: Json, number: int | None = None) -> int:
+        """Write one event; it is safe when this returns. number: the one it must get."""
 
     def read(self, search_id: str) -> Iterable[Event]:
         """Return the events of a search in order."""

@@ -1,23 +1,28 @@
 """The search's own limits: the worst case of a trial is reserved before it runs, and reconciled after. Pure.
 
 Worst case of a trial: every sample as long as `max_tokens` allows, nothing banked. A prompt's length is not
-known before its stage runs: it counts twice the length in use, at most what the model's context leaves.
+known before its stage runs: it counts twice the length in use, or twice what the items make of it where that
+can be rendered, at most what the model's context leaves.
 GPU seconds are foreseen from what a token took so far; before the first trial nothing is known, so it runs
 alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.compiler.cost import fuses_by_llm
 from agenttts.compiler.lengths import Lengths
-from agenttts.runtime.records import Usage
+from agenttts.runtime.records import Item, Usage
+from agenttts.runtime.replies import estimate_tokens
 from agenttts.spec.model import Limits, ModelSpec, PipelineSpec, StageSpec
+from agenttts.spec.template import BadTemplateError, render
 
 PROMPT_MARGIN = 2.0
+RENDERED = 200
+"""Items whose prompts are looked at; more would not change a mean much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +67,37 @@ class Ledger:
         return replace(self, spent=self.spent + drawn, reserved=reserved)
 
 
-def worst_case(spec: PipelineSpec, allocation: Allocation, lengths: Lengths, items: int) -> Usage:
-    """Return the most that so many items can draw."""
-    calls = (use for stage, choice in allocation for use in _worst(spec, spec.stage(stage), choice, lengths))
+def written_prompts(spec: PipelineSpec, items: Sequence[Item]) -> dict[str, float]:
+    """Guess the mean prompt of every stage that needs no other one, in tokens, from the items themselves: a
+    spec's planned length may be far too small, and limits must hold from the first trial on.
+    """
+    first = [stage for stage in spec.model_stages if not stage.needs and stage.prompt is not None]
+    lengths = {stage.name: [_written(stage, item) for item in items[:RENDERED]] for stage in first}
+    return {name: sum(tokens) / len(tokens) for name, tokens in lengths.items() if tokens}
+
+
+def _written(stage: StageSpec, item: Item) -> int:
+    texts = (template.text for template in (stage.system, stage.prompt) if template is not None)
+    try:
+        return sum(estimate_tokens(render(text, item.fields, {})) for text in texts)
+    except BadTemplateError:
+        return 0  # this item will be unscored, and draw nothing
+
+
+def worst_case(
+    spec: PipelineSpec,
+    allocation: Allocation,
+    lengths: Lengths,
+    items: int,
+    written: Mapping[str, float] | None = None,
+) -> Usage:
+    """Return the most that so many items can draw. written: see `written_prompts`."""
+    known = written or {}
+    calls = (
+        use
+        for stage, choice in allocation
+        for use in _worst(spec, spec.stage(stage), choice, lengths, known.get(stage, 0.0))
+    )
     once = sum(calls, Usage())
     return Usage(
         once.requests * items,
@@ -75,9 +108,11 @@ def worst_case(spec: PipelineSpec, allocation: Allocation, lengths: Lengths, ite
     )
 
 
-def _worst(spec: PipelineSpec, stage: StageSpec, choice: Choice, lengths: Lengths) -> Iterator[Usage]:
+def _worst(
+    spec: PipelineSpec, stage: StageSpec, choice: Choice, lengths: Lengths, written: float
+) -> Iterator[Usage]:
     model, longest = spec.model(choice.model), stage.decoding.max_tokens
-    prompt = PROMPT_MARGIN * lengths[stage.name, choice.model].prompt
+    prompt = PROMPT_MARGIN * max(written, lengths[stage.name, choice.model].prompt)
     if model.context is not None:
         prompt = min(prompt, max(0, model.context - longest))
     yield _usage(model, prompt, longest, choice.samples)

@@ -1,6 +1,6 @@
 """JSON Schemas of our plug-ins' options, so that a spec is refused early, at the place of the mistake.
 
-`"format": "field"` marks the name of an item field.
+`"format": "field"` marks the name of an item field, `"format": "stage"` that of a stage in `needs`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ def _options(required: tuple[str, ...] = (), **properties: Json) -> Schema:
     }
 
 
-TEXT: Json = {"type": "string", "minLength": 1}
+INSIGHTS = ("insight1", "insight2", "insight3")
+TEXT: Schema = {"type": "string", "minLength": 1}
+SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 FIELD: Schema = {"type": "string", "minLength": 1, "format": "field"}
 METRIC = _options(("target",), target=FIELD, field=TEXT)
 
@@ -44,9 +46,16 @@ OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
         "llm": _options(),
     },
     "metrics": dict.fromkeys(("exact_match", "contains", "token_f1", "set_f1"), METRIC),
+    "searchers": {
+        "agenttts": _options(
+            without={"type": "array", "uniqueItems": True, "items": {"enum": list(INSIGHTS)}},
+            failure_quota=SHARE,
+        ),
+        "random": _options(failure_quota=SHARE),
+    },
     "functions": {
         "identity": {
-            **_options(field=FIELD, stage=TEXT),
+            **_options(field=FIELD, stage={**TEXT, "format": "stage"}),
             "oneOf": [{"required": ["field"]}, {"required": ["stage"]}],
         },
         "bm25": _options(

@@ -49,8 +49,8 @@ def names(kind: str) -> frozenset[str]:
 
 def plugins() -> Plugins:
     """Return what a spec may name; our own plug-ins with the schemas of their options."""
-    known = {kind: {n: OPTION_SCHEMAS[kind].get(n, {}) for n in names(kind)} for kind in BUILT_IN}
-    return Plugins(**known, searchers=names("searchers"))
+    kinds = (*BUILT_IN, "searchers")
+    return Plugins(**{kind: {n: OPTION_SCHEMAS[kind].get(n, {}) for n in names(kind)} for kind in kinds})
 
 
 def factory(kind: str, name: str) -> Callable[..., Any]:

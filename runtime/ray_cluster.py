@@ -7,6 +7,7 @@ waits for another block. The driver gets small outcome blocks only.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from agenttts.compiler.plan import Plan
 from agenttts.runtime.blocks import Block, Failure, Items, TrialOutcome, replica
 from agenttts.runtime.executor import BLOCK_ITEMS, Progress, Running, prepare
 from agenttts.runtime.records import Item
-from agenttts.runtime.worker import StageWorker, WorkerSettings, check_endpoints
+from agenttts.runtime.worker import StageWorker, WorkerSettings, check_endpoints, check_keys
 
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 LOCAL_ENVIRONMENT = {"RAY_AUTH_MODE": "disabled"}
@@ -66,12 +67,14 @@ class RayExecutor:
         """Connect to Ray and start the workers.
 
         Raises:
-            EndpointError: if a model that a stage may use has no endpoint.
+            EndpointError: if a model that a stage may use has no endpoint, or its key is not there.
         """
         used = check_endpoints(self._settings)
+        if self._address.address is None:  # workers of another cluster have an environment of their own
+            check_keys(self._settings, used, os.environ)
         StageWorker(self._settings, {})  # what is wrong with plug-ins shows here, not in a worker far away
-        self._ray = _connect(self._address)
         places = {name: self._settings.spec.model(name).replicas for name in used} | {CPU: 1}
+        self._ray = _connect(self._address, sum(places.values()))
         self._actors = {place: [self._actor() for _ in range(count)] for place, count in places.items()}
 
     def _actor(self) -> Any:
@@ -136,7 +139,7 @@ class RayExecutor:
         try:
             block: Block = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:  # the worker is gone for good, or a bug
-            return Block(stage, failure=Failure("trial", f"stage '{stage}': {error}"[:2000]))
+            return Block(stage, failure=Failure("trial", f"stage '{stage}': {_words(error)}"[:2000]))
         return block
 
     def progress(self) -> Mapping[int, Progress]:
@@ -171,7 +174,16 @@ class RayWorker(StageWorker):
         return os.getpid()
 
 
-def _connect(address: RayAddress) -> Any:
+def _words(error: Exception) -> str:
+    """Return what went wrong in the worker, without the traceback that Ray puts around it."""
+    cause = getattr(error, "cause", None)
+    return f"{type(cause).__name__}: {cause}" if isinstance(cause, Exception) else str(error)
+
+
+def _connect(address: RayAddress, workers: int) -> Any:
+    """Connect. A cluster of our own gets room for all workers: they wait for endpoints, not for cores, and
+    one that finds no place would keep its trials waiting for ever.
+    """
     for name, value in (ENVIRONMENT | ({} if address.address else LOCAL_ENVIRONMENT)).items():
         os.environ.setdefault(name, value)
     import ray
@@ -181,6 +193,7 @@ def _connect(address: RayAddress) -> Any:
         return ray
     ray.init(
         address="local",
+        num_cpus=max(1, math.ceil(workers * address.cpus_per_worker)),
         include_dashboard=False,
         log_to_driver=False,
         configure_logging=False,

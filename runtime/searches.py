@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,15 +11,15 @@ from agenttts.runtime.checking import catalog
 from agenttts.runtime.decision import Decision, best
 from agenttts.runtime.history import replay
 from agenttts.runtime.plugins import plugins
-from agenttts.runtime.records import Archive, Item
+from agenttts.runtime.records import Archive, Item, TrialState
 from agenttts.runtime.report.figures import ReportData, ReportHeader, report_data
 from agenttts.runtime.statistics import Interval, Summary
 from agenttts.runtime.store.journal import Event, Journal
-from agenttts.runtime.values import digest
+from agenttts.runtime.values import digest, identity_of
 from agenttts.spec.check import check
 from agenttts.spec.model import Json, Limits, PipelineSpec
 
-RESUMABLE = ("running", "interrupted", "failed")
+RESUMABLE = ("running", "interrupted")
 
 
 class UnknownSearchError(LookupError):
@@ -84,7 +85,8 @@ class Recorded:
 
 def data_digest(parts: Sequence[Sequence[Item]]) -> str:
     """Return the digest of the items of a search, in order: search part, then held-out part."""
-    return f"sha256:{digest([[[item.id, dict(item.fields)] for item in part] for part in parts])}"
+    text = identity_of([[[item.id, dict(item.fields)] for item in part] for part in parts])
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def search_id_for(journal: Journal, spec: PipelineSpec, data: str, overrides: Overrides) -> str:
@@ -97,9 +99,21 @@ def search_id_for(journal: Journal, spec: PipelineSpec, data: str, overrides: Ov
     known = [name for name in journal.searches() if name.startswith(prefix)]
     if known:
         last = max(known, key=lambda name: int(name.removeprefix(prefix)))
-        if _status(journal.read(last)) in RESUMABLE:
+        if _resumable(journal.read(last), overrides.apply(spec).search.trials):
             return last
     return f"{prefix}{len(known) + 1}"
+
+
+def _resumable(events: Sequence[Event], trials: int) -> bool:
+    """Tell whether the same command goes on with a search. One in which every trial failed, or that has no
+    trial left, would only fail again: what was wrong may be mended by now, and deserves a fresh one.
+    """
+    status = _status(events)
+    if status != "failed":
+        return status in RESUMABLE
+    results = replay(events).archive.results
+    worked = [result for result in results if result.state is not TrialState.FAILED]
+    return len(results) < trials and (bool(worked) or not results)
 
 
 def read_search(journal: Journal, search_id: str) -> Recorded:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 MASK = "***"
+_IN_ADDRESS = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
+
+
+def hide_credentials(text: str) -> str:
+    """Return a text in which no address carries its user and password, for logs and output.
+
+    >>> hide_credentials("no answer from http://ann:pw@mlflow:5000/api")
+    'no answer from http://***@mlflow:5000/api'
+    """
+    return _IN_ADDRESS.sub(MASK, text)
 
 
 class MissingSecretError(LookupError):

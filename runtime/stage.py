@@ -225,7 +225,16 @@ def _scored(program: Program, given: StageInput, made: Made) -> StageOutcome:
     if metric is None:
         return replace(bare, output=output)
     try:
-        score = _guarded("metric", lambda: metric(output, given.item.fields))
+        score = _guarded("metric", lambda: _score(metric(output, given.item.fields)))
     except ItemError as error:
         return replace(bare, output=output, problem=str(error)[:MOST_CHARACTERS])
     return replace(bare, output=output, score=score)
+
+
+def _score(value: float | None) -> float | None:
+    """Return a plain number from 0 to 1, which everything after relies on; a plug-in may give anything."""
+    if value is None:
+        return None
+    if not 0.0 <= float(value) <= 1.0:
+        raise ValueError(f"the score must be a number from 0 to 1, got {value!r}")
+    return float(value)

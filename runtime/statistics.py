@@ -7,7 +7,7 @@ says how it was computed, because 50 items allow different claims than 5,000.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum, sqrt
 
 import numpy as np
@@ -96,6 +96,8 @@ def summarise(scores: Mapping[str, float | None]) -> Summary:
     """
     values = scored_values(scores)
     bounds = interval(values) if values else None
+    if len(values) == 1 and bounds is not None and bounds.method != "wilson":
+        bounds = None  # one graded score says nothing about the spread
     return Summary(mean(values), standard_error(values), bounds, len(values), len(scores) - len(values))
 
 
@@ -106,9 +108,10 @@ def interval(values: Sequence[float]) -> Interval:
     """
     if all(v in (0.0, 1.0) for v in values):
         return wilson(sum(v == 1.0 for v in values), len(values))
-    return (
-        bootstrap(values) if len(values) < MANY else _centred(values, student_t(len(values) - 1), "student-t")
-    )
+    if len(values) < MANY:
+        return bootstrap(values)
+    bounds = _centred(values, student_t(len(values) - 1), "student-t")
+    return replace(bounds, low=max(0.0, bounds.low))
 
 
 def wilson(successes: int, total: int) -> Interval:

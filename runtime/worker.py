@@ -6,7 +6,7 @@ Calls are idempotent through the bank, so a call that was lost may be made again
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from agenttts.compiler.allocation import Choice
@@ -23,7 +23,7 @@ from agenttts.spec.model import ModelLimits, ModelSpec, PipelineSpec
 
 
 class EndpointError(Exception):
-    """A model has no endpoint that this version can use."""
+    """A model has no endpoint that this version can use, or lacks what using it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +127,33 @@ def endpoint(model: ModelSpec, endpoints: Mapping[str, str]) -> str:
 
 
 def check_endpoints(settings: WorkerSettings) -> tuple[str, ...]:
-    """Return the models that stages may use, each of which has an endpoint.
+    """Return the models that stages may use, each of which has an endpoint and spends what limits can see.
 
     Raises:
-        EndpointError: if one has none.
+        EndpointError: if one has none, or costs dollars that nobody could count against the limit.
     """
     named = (name for stage in settings.spec.stages for name in (*stage.models, stage.fusion.model))
     used = tuple(dict.fromkeys(name for name in named if name))
     for name in used:
-        endpoint(settings.spec.model(name), settings.endpoints)
+        model = settings.spec.model(name)
+        endpoint(model, settings.endpoints)
+        if settings.spec.search.limits.usd is not None and model.worker == "api" and model.price is None:
+            what = f"model '{name}' has no price, so the limit of US dollars could not be kept"
+            raise EndpointError(f"{what}. Add 'price' to the model, or limit tokens instead.")
     return used
+
+
+def check_keys(settings: WorkerSettings, used: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Look for every API key before anything runs.
+
+    Raises:
+        EndpointError: naming the model and the variable that is not set.
+    """
+    for name in used:
+        try:
+            Secret.from_environment(settings.spec.model(name).api_key_env, environment)
+        except MissingSecretError as error:
+            raise EndpointError(f"model '{name}': {error}") from error
 
 
 def share(limits: ModelLimits, replicas: int) -> ModelLimits:

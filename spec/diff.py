@@ -16,7 +16,7 @@ from agenttts.spec.model import ModelSpec, PipelineSpec, StageSpec, Template
 from agenttts.spec.places import child, natural
 from agenttts.spec.words import show
 
-_IDENTITY = ("model", "revision", "engine", "quantization")
+_IDENTITY = ("worker", "model", "revision", "engine", "quantization")
 _OWN = ("system", "prompt", "decoding")
 _OUTPUT = ("parser", "fusion", "function", "strategy")
 _ITEMS = ("source", "format", "id", "fields")

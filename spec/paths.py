@@ -13,6 +13,7 @@ SCHEMES = ("s3", "gs", "file")
 FORMATS = {".jsonl": "jsonl", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_CREDENTIALS = re.compile(r"://[^/?#]*@|[?&](?:access_key|secret_key|session_token|password)=", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
 _INSIDE = "Use a path relative to the folder of the spec, and keep the file inside that folder."
 
@@ -52,11 +53,25 @@ def path_fault(path: str) -> tuple[str, str] | None:
     return None
 
 
+def holds_credentials(source: str) -> bool:
+    """Say whether a URI carries a user, a password or a key.
+
+    >>> holds_credentials("s3://key:secret@bucket/items.jsonl"), holds_credentials("s3://bucket/a@b.jsonl")
+    (True, False)
+    """
+    return _CREDENTIALS.search(source) is not None
+
+
 def source_fault(source: str) -> tuple[str, str] | None:
     """Return (what, fix) if a data source is neither a safe path nor a supported URI, else None."""
     kind = scheme(source)
     if kind is None:
         return path_fault(source)
+    if holds_credentials(source):
+        fix = (
+            "Remove it; the usual variables of the object store (AWS_..., GOOGLE_...) are read where it runs."
+        )
+        return "the URI carries a user, a password or a key (not shown).", fix
     known = ", ".join(f"{name}://" for name in SCHEMES)
     if kind not in SCHEMES:
         return (

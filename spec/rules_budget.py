@@ -35,6 +35,17 @@ def models_can_be_costed(draft: Draft) -> Findings:
                 yield Finding(pointer_of("models", name), what, f'Add "{fact}", or choose another unit.')
 
 
+def limit_of_dollars_can_be_kept(draft: Draft) -> Findings:
+    """A limit in dollars needs the price of everything that is paid for."""
+    limited = "usd" in draft.part("search", "limits")
+    priced = as_text(draft.part("budget").get("unit")) == "usd"  # another rule asks for prices then
+    used = {name for stage in draft.model_stages for name in _models_of(stage)}
+    for name, model in draft.models.items() if limited and not priced else ():
+        if name in used and model.get("worker") == "api" and "price" not in model:
+            what = f"a limit in usd needs the price of the model {show(name)}."
+            yield Finding(pointer_of("models", name), what, 'Add "price", or limit "tokens" instead.')
+
+
 def stages_plan_their_tokens(draft: Draft) -> Findings:
     """Every model stage states planned lengths."""
     unit = as_text(draft.part("budget").get("unit"))

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from agenttts.spec.draft import Draft, Finding, as_list, as_number, as_object, as_text
 from agenttts.spec.model import Json
-from agenttts.spec.paths import FORMATS, data_sources, format_of, path_fault, prompt_files, source_fault
+from agenttts.spec.paths import (
+    FORMATS,
+    data_sources,
+    format_of,
+    holds_credentials,
+    path_fault,
+    prompt_files,
+    source_fault,
+)
 from agenttts.spec.places import pointer_of
 from agenttts.spec.words import show, unknown
 
@@ -37,6 +45,8 @@ def format_is_known(draft: Draft) -> Findings:
     given = draft.part("data").get("format")
     for pointer, source in data_sources(draft):
         first = pointer == "/data/source"
+        if holds_credentials(source):
+            continue  # reported, and never shown
         if "format" not in draft.part("data") and source and format_of(source) is None:
             known = ", ".join(FORMATS)
             fix = f'Add "format" under /data, or use one of the suffixes {known}.'

@@ -64,6 +64,21 @@ def embedded_size_exists(draft: Draft) -> Findings:
             yield Finding(pointer_of("models", name, "model"), what, fix)
 
 
+def samples_tell_models_apart(draft: Draft) -> Findings:
+    """Samples are banked by model, revision and quantization, not by address: addresses may change."""
+    seen: dict[tuple[str, ...], tuple[str, str]] = {}
+    for name, model in draft.models.items():
+        if model.get("worker") != "api" or not as_text(model.get("base_url")):
+            continue
+        identity = tuple(as_text(model.get(key)) for key in ("model", "revision", "quantization"))
+        address = as_text(model["base_url"]).rstrip("/")
+        first, other = seen.setdefault(identity, (name, address))
+        if other != address:
+            what = f"{show(name)} and {show(first)} are one model at two addresses: they would share samples."
+            fix = 'Give one of them another "revision" if they differ, else remove one.'
+            yield Finding(pointer_of("models", name, "model"), what, fix)
+
+
 def nothing_is_secret(draft: Draft) -> Findings:
     """No text of the spec holds a key: specs live in git."""
     for pointer, value in _texts(draft.document, ""):

@@ -9,7 +9,7 @@ from agenttts.spec.model import Json
 from agenttts.spec.places import child
 from agenttts.spec.rules_stages import FUSION_KEYS
 from agenttts.spec.schema import option_findings
-from agenttts.spec.words import unknown
+from agenttts.spec.words import show, unknown
 
 Findings = Iterator[Finding]
 
@@ -28,7 +28,9 @@ def plugins_exist(draft: Draft) -> Findings:
             written_out = isinstance(stage.body.get(kind), dict)
             pointer = stage.at(kind, "name") if written_out else stage.at(kind)
             yield from _registered(kind, name, known, pointer)
-            yield from _options(draft, name, known, *_options_of(stage, kind))
+            options, place = _options_of(stage, kind)
+            yield from _options(draft, name, known, options, place)
+            yield from _needed(stage, name, known, options, place)
 
 
 def searcher_exists(draft: Draft) -> Findings:
@@ -66,3 +68,14 @@ def _options(draft: Draft, name: str, known: Names, options: dict[str, Json], po
         if as_object(rule).get("format") == "field" and isinstance(field, str) and field not in draft.fields:
             what, fix = unknown("field", field, draft.fields, "Add it under /data/fields.")
             yield Finding(child(pointer, key), what, fix)
+
+
+def _needed(stage: StageDraft, name: str, known: Names, options: dict[str, Json], pointer: str) -> Findings:
+    """An option that its schema marks `"format": "stage"` names a stage in needs."""
+    rules = known.get(name) if isinstance(known, Mapping) else None
+    listed = [need for _, need in stage.named("needs")]
+    for key, rule in as_object(rules.get("properties") if rules else None).items():
+        other = options.get(key)
+        if as_object(rule).get("format") == "stage" and isinstance(other, str) and other not in listed:
+            what = f"the option reads the stage {show(other)}, which is not in needs."
+            yield Finding(child(pointer, key), what, f"Add {show(other)} to needs, or name one of them.")

@@ -20,8 +20,12 @@ def bank() -> None:
 def stats(store: str | None, as_json: bool) -> None:
     """Count requests, samples and tokens, in all and by model."""
     from agenttts.runtime.store.bank import SampleBank
+    from agenttts.runtime.store.database import StoreError
 
-    opened = SampleBank(common.store_address(store))
+    try:
+        opened = SampleBank(common.store_address(store))
+    except StoreError as error:
+        raise common.Stop(str(error), common.Exit.MISTAKE) from None
     numbers = opened.stats()
     opened.close()
     if as_json:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +15,7 @@ import click
 
 from agenttts.runtime.files import write_text
 from agenttts.runtime.home import home
+from agenttts.runtime.values import JSON_DECODER
 from agenttts.spec.problem import Problem
 
 if TYPE_CHECKING:
@@ -93,13 +97,15 @@ def show_problems(path: Path, problems: Iterable[Problem]) -> None:
 def read_allocation(path: Path) -> dict[str, dict[str, Any]]:
     """Read an allocation file; a malformed one is the user's mistake."""
     try:
-        document = json.loads(path.read_text("utf-8"))
+        document = JSON_DECODER.decode(path.read_text("utf-8"))
         for stage, choice in document.items():
-            if not isinstance(choice["model"], str) or not isinstance(choice["samples"], int):
+            if choice.keys() != {"model", "samples"} or type(choice["samples"]) is not int:
+                raise TypeError(stage)
+            if not isinstance(choice["model"], str):
                 raise TypeError(stage)
     except OSError as error:
         raise Stop(f"{path}: cannot be read ({error.strerror}). Check the path.", Exit.MISTAKE) from None
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         form = '{"<stage>": {"model": "...", "samples": N}, ...}'
         raise Stop(f"{path}: not an allocation file. Its form is {form}.", Exit.MISTAKE) from None
     result: dict[str, dict[str, Any]] = document
@@ -121,7 +127,35 @@ def item_counts(loaded: Loaded) -> tuple[int, int]:
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON file whole or not at all; its folder is created."""
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file whole or not at all; a place that cannot be written is the user's mistake."""
+    with writable(path):
+        write_text(path, text)
+
+
+@contextlib.contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Turn what the disk says while the block writes a file into the user's mistake."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Stop(
+            f"{path}: cannot be written ({reason}). Name another file with -o.", Exit.MISTAKE
+        ) from None
+
+
+def check_output(path: Path) -> None:
+    """Refuse a file that could not be written later, before anything is spent on what belongs into it."""
+    with writable(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
 
 
 def read_items(loaded: Loaded) -> DataSet:

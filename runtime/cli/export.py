@@ -15,7 +15,8 @@ from agenttts.runtime.cli.report import opened
 @click.option("-o", "output", required=True, type=click.Path(path_type=Path), help="File to write.")
 @click.option("--allocation", "only_winner", is_flag=True, help="Write the chosen allocation, as JSON.")
 @common.STORE
-def export(search_id: str, output: Path, only_winner: bool, store: str | None) -> None:
+@common.JSON
+def export(search_id: str, output: Path, only_winner: bool, store: str | None, as_json: bool) -> None:
     """Write a search's recording: Parquet, one row per trial and item. With --allocation: the winner."""
     from agenttts.runtime.recording import write_recording
     from agenttts.runtime.searches import read_search
@@ -23,10 +24,14 @@ def export(search_id: str, output: Path, only_winner: bool, store: str | None) -
     with opened(store) as journal:
         recorded = read_search(journal, search_id)
     decision = recorded.decision
-    if decision is None:
+    if not only_winner:
+        with common.writable(output):
+            write_recording(output, recorded.archive.results)
+    elif decision is None:
         raise common.Stop(f"{search_id}: no complete trial to export. Run more trials.", common.Exit.FAILED)
-    if only_winner:
-        common.write_json(output, decision.winner.allocation.document())
     else:
-        write_recording(output, recorded.archive.results)
-    click.echo(str(output))
+        common.write_json(output, decision.winner.allocation.document())
+    if as_json:
+        common.print_json({"search_id": search_id, "file": str(output)})
+    else:
+        click.echo(str(output))

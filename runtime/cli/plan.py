@@ -57,6 +57,7 @@ def plan(spec: Path, allocation_file: Path | None, trials: int | None, as_json: 
 @ALLOCATION
 @click.option("--blocks", type=click.IntRange(min=1), default=1, show_default=True, help="Blocks of items.")
 @click.option("-o", "output", type=click.Path(path_type=Path), help="Folder to write to instead of stdout.")
+@click.option("--json", is_flag=True, expose_value=False, help="Print JSON, which it always does.")
 def compile_(spec: Path, target: str, allocation_file: Path | None, blocks: int, output: Path | None) -> None:
     """Print what runs: the verified task graph of an allocation (default: the cheapest)."""
     if target == "kubernetes":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from agenttts.spec.model import PipelineSpec
@@ -10,10 +11,21 @@ from agenttts.spec.model import PipelineSpec
 def amount(value: float, unit: str) -> str:
     """Return an amount with its unit, short: `3.31e+08 flops`, `$0.0042`, `814 paper units`."""
     if unit == "usd":
-        return f"${value:,.4f}" if value < 1 else f"${value:,.2f}"
+        return dollars(value)
     if unit == "paper":
         return f"{value:,.1f} paper units"
     return f"{value:.3g} {unit}"
+
+
+def dollars(value: float) -> str:
+    """Return US dollars, with three digits that say something however small the amount is.
+
+    >>> dollars(12.5), dollars(0.25), dollars(0.0000213)
+    ('$12.50', '$0.2500', '$0.0000213')
+    """
+    if value >= 1 or value <= 0:
+        return f"${value:,.2f}"
+    return f"${value:.{max(4, 2 - math.floor(math.log10(value)))}f}"
 
 
 def cost_text(cost: dict[str, Any]) -> str:
@@ -49,11 +61,13 @@ def _estimate_lines(guess: dict[str, Any]) -> list[str]:
     lines += [row(f"{kind} tokens", guess["tokens"][kind]) for kind in ("prompt", "output")]
     lines.append(row("cost", guess["cost"]))
     if guess["usd"] is not None:
-        lines.append(row("US dollars", guess["usd"]))
+        lines.append(row("US dollars", {name: dollars(value) for name, value in guess["usd"].items()}))
     return lines
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     return cost_text(value) if isinstance(value, dict) else f"{value:,.0f}"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from agenttts.runtime.cli.plan_text import dollars
 from agenttts.runtime.records import Archive, Proposal, TrialResult, Usage
 
 
@@ -22,8 +23,8 @@ def duration(seconds: float) -> str:
 def spend(usage: Usage) -> str:
     """Return what was drawn, short: completions, tokens, and dollars where there are any."""
     tokens = usage.prompt_tokens + usage.output_tokens
-    dollars = f", ${usage.usd:,.2f}" if usage.usd else ""
-    return f"{usage.completions:,} samples, {_short(tokens)} tokens{dollars}"
+    paid = f", {dollars(usage.usd)}" if usage.usd else ""
+    return f"{usage.completions:,} samples, {_short(tokens)} tokens{paid}"
 
 
 def _short(number: float) -> str:

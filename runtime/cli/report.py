@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agenttts.runtime.cli import common
-from agenttts.runtime.files import write_text
 from agenttts.runtime.home import home
 
 if TYPE_CHECKING:
@@ -42,17 +41,26 @@ def opened(store: str | None) -> Iterator[Journal]:
 @common.STORE
 @common.JSON
 def list_(store: str | None, as_json: bool) -> None:
-    """List the searches of a store, oldest first."""
-    from agenttts.runtime.searches import read_search
-
+    """List the searches of a store, oldest first; one that cannot be read here does not hide the others."""
     with opened(store) as journal:
-        rows = [facts(read_search(journal, name)) for name in journal.searches()]
+        rows = [_row(journal, name) for name in journal.searches()]
     if as_json:
         common.print_json(rows)
         return
     for row in rows:
         best = "-" if row["score"] is None else f"{row['score']:.3f}"
-        click.echo(f"{row['search_id']:<44}{row['status']:<14}{row['trials']:>4} trials  best {best}")
+        click.echo(f"{row['search_id']:<44}{row['status']:<14}{row['trials'] or 0:>4} trials  best {best}")
+
+
+def _row(journal: Journal, name: str) -> dict[str, Any]:
+    from agenttts.runtime.searches import UnknownSearchError, read_search
+
+    try:
+        return facts(read_search(journal, name))
+    except UnknownSearchError as error:
+        unknown = dict.fromkeys(("began", "searcher", "trials", "score", "cost", "allocation"))
+        click.echo(f"agenttts: {error}", err=True)
+        return {"search_id": name, "status": "unreadable", **unknown}
 
 
 @click.command()
@@ -88,7 +96,7 @@ def report(search_id: str, output: Path | None, store: str | None, as_json: bool
         common.print_json(document(data))
         return
     path = output or home(Path.cwd()).report(search_id)
-    write_text(path, render(data))
+    common.write(path, render(data))
     click.echo(str(path))
 
 
@@ -109,6 +117,10 @@ def compare(search_ids: tuple[str, ...], store: str | None, as_json: bool) -> No
         decision = found.decision
         if first is None or decision is None:
             continue
+        if _yardstick(found) != _yardstick(searches[0]):
+            click.echo(f"{found.search_id}: other items or another metric, not compared", err=True)
+            row["difference_to_first"] = None
+            continue
         difference = paired_difference(first.winner.scores, decision.winner.scores)
         row["difference_to_first"] = difference and {
             "mean": difference.mean,
@@ -121,6 +133,13 @@ def compare(search_ids: tuple[str, ...], store: str | None, as_json: bool) -> No
         return
     for row in rows:
         click.echo("  ".join(f"{name}: {value}" for name, value in row.items()))
+
+
+def _yardstick(recorded: Recorded) -> tuple[object, ...]:
+    """Return what two searches must agree on before their items can be paired."""
+    data, objective = recorded.spec.data, recorded.spec.objective
+    metric = recorded.spec.stage(objective.stage).metric
+    return data.source, data.id, metric and (metric.name, dict(metric.options)), objective.direction
 
 
 def facts(recorded: Recorded) -> dict[str, Any]:

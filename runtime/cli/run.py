@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,42 +17,103 @@ from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.plan import Plan
 from agenttts.compiler.plan import plan as make_plan
 from agenttts.runtime.cli import common
-from agenttts.runtime.files import write_text
 from agenttts.runtime.home import home
-from agenttts.spec.model import PipelineSpec
+from agenttts.spec.model import PipelineSpec, Plugin
+from agenttts.spec.paths import format_of, scheme
+from agenttts.spec.template import variables
 
 if TYPE_CHECKING:
     from agenttts.runtime.blocks import TrialOutcome
+    from agenttts.runtime.records import Item
+    from agenttts.runtime.spec_files import Loaded
 
 
 @click.command()
 @common.SPEC
 @click.option("--allocation", "file", required=True, type=click.Path(path_type=Path), help="Allocation file.")
-@click.option("--items", required=True, help="Items in the spec's form: a path beside the spec, or a URI.")
+@click.option(
+    "--items", required=True, help="Items in the spec's form: a path, or a URI. Gold is not needed."
+)
 @click.option("-o", "output", required=True, type=click.Path(path_type=Path), help="JSONL file to write.")
 @click.option("--ray-address", default=None, help="A running Ray cluster; default: start one here.")
 @common.STORE
-def run(spec: Path, file: Path, items: str, output: Path, ray_address: str | None, store: str | None) -> None:
-    """Run an allocation on new items and write one JSON line per item: id, output, score, stages."""
-    from agenttts.runtime.data import DataError, load_items
-    from agenttts.runtime.session import workers
-
+@common.JSON
+def run(
+    spec: Path,
+    file: Path,
+    items: str,
+    output: Path,
+    ray_address: str | None,
+    store: str | None,
+    as_json: bool,
+) -> None:
+    """Run an allocation on new items and write one JSON line per item: id, output, score, problems."""
     loaded = common.valid_spec(spec)
     assert loaded.spec is not None
     planned = _planned(loaded.spec, file)
+    given = _items(loaded, items)
+    common.check_output(output)
+    rows = list(_rows(loaded.spec, _outcome(loaded.spec, planned, given, ray_address, store)))
+    common.write(output, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
+    if as_json:
+        failed = sum(row["output"] is None for row in rows)
+        common.print_json({"file": str(output), "items": len(rows), "without_output": failed})
+    else:
+        click.echo(f"{len(rows)} items written to {output}", err=True)
+
+
+def _items(loaded: Loaded, items: str) -> tuple[Item, ...]:
+    """Read the items: a path from here if it exists, else from the spec's folder."""
+    from agenttts.runtime.data import DataError, load_items
+
+    assert loaded.spec is not None
+    here = scheme(items) is None and Path(items).is_file()
+    kind: Any = format_of(items) or loaded.spec.data.format
+    data = replace(loaded.spec.data, format=kind)
     try:
-        rows = load_items(loaded.spec.data, items, loaded.folder)
+        source = str(Path(items).absolute()) if here else items
+        return load_items(data, source, loaded.folder, unlabelled(loaded.spec))
     except DataError as error:
-        raise common.Stop(f"{items}: {error}", common.Exit.MISTAKE) from None
-    with workers(loaded.spec, home(Path.cwd()), common.store_address(store), ray_address) as executor:
-        executor.submit(0, planned, rows)
-        finished = executor.next_finished()
+        raise common.Stop(f"--items {items}: {error}", common.Exit.MISTAKE) from None
+
+
+def unlabelled(spec: PipelineSpec) -> frozenset[str]:
+    """Return the fields that only metrics read: new items need not have them, and are then unscored."""
+    targets, read = set[str](), set[str]()
+    for stage in spec.stages:
+        targets |= _texts(stage.metric)
+        read |= _texts(stage.function)
+        for template in (stage.system, stage.prompt, stage.fusion.prompt):
+            read |= variables(template.text).fields if template else set()
+    return frozenset(targets & spec.data.fields.keys() - read)
+
+
+def _texts(plugin: Plugin | None) -> set[str]:
+    return {value for value in plugin.options.values() if isinstance(value, str)} if plugin else set()
+
+
+def _outcome(
+    spec: PipelineSpec, planned: Plan, items: tuple[Item, ...], ray_address: str | None, store: str | None
+) -> TrialOutcome:
+    from agenttts.runtime.services import ServiceError
+    from agenttts.runtime.session import workers
+    from agenttts.runtime.store.database import StoreError, open_database
+    from agenttts.runtime.worker import EndpointError
+
+    address = common.store_address(store)
+    try:
+        open_database(address).dispose()  # a worker far away would say it late
+        with workers(spec, home(Path.cwd()), address, ray_address) as executor:
+            executor.submit(0, planned, items)
+            finished = executor.next_finished()
+    except (StoreError, EndpointError) as error:
+        raise common.Stop(str(error), common.Exit.MISTAKE) from None
+    except ServiceError as error:
+        raise common.Stop(str(error), common.Exit.FAILED) from None
     if finished is None or finished[1].failure is not None:
         problem = finished[1].failure.problem if finished and finished[1].failure else "nothing came back"
         raise common.Stop(problem, common.Exit.FAILED)
-    lines = (json.dumps(row, ensure_ascii=False) for row in _rows(loaded.spec, finished[1]))
-    write_text(output, "".join(f"{line}\n" for line in lines))
-    click.echo(f"{len(rows)} items written to {output}", err=True)
+    return finished[1]
 
 
 def _planned(spec: PipelineSpec, file: Path) -> Plan:

@@ -13,11 +13,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from aiohttp import web
+
 from agenttts.runtime.embedded.batch import Choice
 from agenttts.runtime.embedded.chat import ChatRequest, RequestError, chunks, parse, reply, usage
 from agenttts.runtime.embedded.engine import Engine, QueueFullError
 from agenttts.runtime.embedded.model import Model
-from aiohttp import web
 
 BODY_BYTES = 1 << 20
 ENGINE = web.AppKey("engine", Engine)

@@ -7,9 +7,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
+
 from agenttts.runtime.embedded import model as network
 from agenttts.runtime.embedded import sampling, tokenizer
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

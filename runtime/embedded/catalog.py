@@ -36,8 +36,8 @@ CATALOG = {
     size.name: size
     for size in (
         Size("tiny", layers=2, hidden=48, heads=2),
-        Size("small", layers=2, hidden=64, heads=2),
-        Size("base", layers=3, hidden=96, heads=2),
+        Size("small", layers=3, hidden=64, heads=2),
+        Size("base", layers=4, hidden=96, heads=2),
     )
 }
 

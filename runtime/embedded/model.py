@@ -12,8 +12,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from agenttts.runtime.embedded.catalog import CATALOG, TAPS, Size
 from numpy.typing import NDArray
+
+from agenttts.runtime.embedded.catalog import CATALOG, TAPS, Size
 
 Array = NDArray[np.float32]
 Tokens = NDArray[np.int64]

@@ -86,8 +86,13 @@ class Row:
         self.weight += weights
 
 
-def build_row(rng: random.Random, length: int, statements: int) -> Row:
-    """Draw one training row; `statements` is the size of the largest world in it (the curriculum)."""
+def build_row(rng: random.Random, length: int, statements: int, retrievals: int = 5) -> Row:
+    """Draw one training row.
+
+    Args:
+        statements: size of its world (the curriculum).
+        retrievals: how many of the seven questions about the whole world ask for statements, not for the answer.
+    """
     people = max(4, min(PEOPLE, 3 + statements // 3))
     row = Row(length)
     edges = world(rng, people, statements, wanted_held_out=False)
@@ -96,11 +101,11 @@ def build_row(rng: random.Random, length: int, statements: int) -> Row:
     rng.shuffle(paths)
     labels = list(range(1, len(edges) + 1))
     row.open_group(_context(edges, labels), 0)
-    for path in paths[:5]:
+    for path in paths[:retrievals]:
         row.add_block(*_retrieve(path, edges, labels))
     for edge in rng.sample(edges, 1):
         row.add_block(*_retrieve([edge], edges, labels))
-    for path in paths[5:7]:
+    for path in paths[retrievals:7]:
         row.add_block(*_answer(path))
     while _small_group(row, rng, edges, paths):
         pass

@@ -11,9 +11,10 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
 from agenttts.runtime.embedded.model import Array, Tokens
 from agenttts.runtime.embedded.tokenizer import END
-from numpy.typing import NDArray
 
 Words = NDArray[np.uint64]
 

@@ -14,8 +14,9 @@ import os
 import signal
 import sys
 
-from agenttts.runtime.embedded.catalog import CATALOG
 from aiohttp import web
+
+from agenttts.runtime.embedded.catalog import CATALOG
 
 PARENT_POLL_S = 0.5
 

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from sqlalchemy import func, insert, literal, select
 from sqlalchemy.exc import IntegrityError
 
-from agenttts.runtime.store.database import open_database
+from agenttts.runtime.store.database import StoreError, open_database
 from agenttts.runtime.store.schema import EVENTS
 from agenttts.spec.model import Json
 
@@ -36,6 +36,10 @@ class Event:
     at: float
 
 
+class TakenError(StoreError):
+    """Two processes run one search; the one that comes too late gets this."""
+
+
 class Journal:
     """The journal in one database; many processes may append to it."""
 
@@ -44,27 +48,35 @@ class Journal:
         self._engine = open_database(url)
         self._now = now
 
-    def append(self, search_id: str, kind: Kind, payload: Json) -> int:
+    def append(self, search_id: str, kind: Kind, payload: Json, number: int | None = None) -> int:
         """Write one event and return its number; it is committed when this returns.
+
+        number: the number it must get, for a writer that has to be the only one; None: the next one.
 
         Raises:
             ValueError: if the kind is unknown, or the payload is no JSON.
+            TakenError: if another process wrote the event of that number.
         """
         if kind not in KINDS:
             raise ValueError(f"no event kind {kind!r}. Known: {', '.join(KINDS)}.")
         text = json.dumps(payload, allow_nan=False)
         for tries in range(1, APPEND_TRIES + 1):
             try:
-                return self._insert(search_id, kind, text)
-            except IntegrityError:  # on PostgreSQL another writer may have taken the number
+                return self._insert(search_id, kind, text, number)
+            except IntegrityError as error:
+                if number is not None:
+                    what = f"the search {search_id!r} is run by another process at this moment"
+                    raise TakenError(f"{what}. Wait for it, or stop it; the same command goes on.") from error
+                # on PostgreSQL another writer may have taken the number
                 if tries == APPEND_TRIES:
                     raise
         raise AssertionError("unreachable")
 
-    def _insert(self, search_id: str, kind: str, payload: str) -> int:
+    def _insert(self, search_id: str, kind: str, payload: str, number: int | None) -> int:
+        last = func.coalesce(func.max(EVENTS.c.number), 0)
         following = select(
             literal(search_id),
-            func.coalesce(func.max(EVENTS.c.number), 0) + 1,
+            last + 1 if number is None else last * 0 + number,
             literal(kind),
             literal(self._now()),
             literal(payload),

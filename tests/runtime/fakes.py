@@ -84,7 +84,8 @@ class FakeJournal:
     events: list[Event] = field(default_factory=list)
     die_at: int | None = None
 
-    def append(self, search_id: str, kind: str, payload: Json) -> int:
+    def append(self, search_id: str, kind: str, payload: Json, number: int | None = None) -> int:
+        assert number in (None, len(self.events) + 1)
         if self.die_at is not None and len(self.events) >= self.die_at:
             raise ConnectionError("the controller is lost")
         self.events.append(Event(kind, payload))

@@ -6,12 +6,13 @@ import pytest
 from agenttts.runtime.archive import archive_digest
 from agenttts.runtime.blocks import Failure, TrialOutcome
 from agenttts.runtime.control import SearchContext, run_search
+from agenttts.runtime.history import replay
 from agenttts.runtime.ledger import worst_case
 from agenttts.runtime.records import Item, ItemOutcome, Proposal, StageOutcome, TrialState, Usage
 from agenttts.runtime.search.registry import create_searcher
-from agenttts.runtime.store.journal import Journal
+from agenttts.runtime.store.journal import Journal, TakenError
 from agenttts.runtime.tracking import SearchRecord
-from agenttts.spec.model import Decoding, Limits, PipelineSpec, Price, Samples
+from agenttts.spec.model import Decoding, Limits, PipelineSpec, Price, Samples, Template
 
 from .fakes import FakeExecutor, FakeJournal, Notes, solved
 from .search.landscapes import coupled, pipeline
@@ -230,3 +231,62 @@ def test_the_real_journal_holds_all_a_search_needs(tmp_path):
     resumed = run_search(context(journal=second))
     second.close()
     assert archive_digest(resumed.archive) == archive_digest(run_search(context()).archive)
+
+
+def test_a_search_gives_up_when_every_trial_of_a_batch_fails():
+    """An endpoint that is away fails every trial; the rest of them would be lost to the search for good."""
+
+    def answer(number, plan, items):
+        failure = TrialOutcome(failure=Failure("trial", "ConnectionLost: refused"))
+        return failure if number > 5 else solved(coupled)(number, plan, items)
+
+    journal = FakeJournal()
+    outcome = run_search(context(journal=journal, executor=FakeExecutor(answer)))
+    assert (outcome.status, len(outcome.archive.results)) == ("failed", 10)
+    assert "the last 5 trials all failed; trial 10: ConnectionLost: refused" in outcome.reason
+    resumed = run_search(context(journal=journal))
+    assert (resumed.status, len(resumed.archive.results)) == ("complete", 12)
+
+
+def test_a_held_out_check_that_fails_or_is_not_run_says_why():
+    def answer(number, plan, items):
+        failure = TrialOutcome(failure=Failure("trial", "Overloaded: 503"))
+        return solved(coupled)(number, plan, items) if number else failure
+
+    outcome = run_search(context(executor=FakeExecutor(answer)))
+    assert outcome.holdout is None and outcome.reason.endswith("no held-out check: Overloaded: 503")
+    times = iter(range(0, 10_000, 3))
+    executor = FakeExecutor(solved(coupled))
+    late = run_search(context(limited(wall_clock_s=40), executor=executor, clock=lambda: float(next(times))))
+    assert late.decision is not None and 0 not in [number for number, _, _ in executor.submitted]
+    assert "no held-out check: /search/limits/wall_clock_s" in late.reason
+
+
+def test_a_limit_holds_although_the_planned_prompt_is_far_too_short():
+    spec = limited(tokens=20_000)
+    long = replace(spec.stages[0], prompt=Template("{{ item.text }}"))
+    spec = replace(spec, stages=(long, *spec.stages[1:]))
+    items = tuple(Item(f"i{n}", {"text": "word " * 20_000}) for n in range(20))
+    executor = FakeExecutor(solved(coupled))
+    outcome = run_search(context(spec, executor=executor, items=items, holdout=()))
+    assert (outcome.status, executor.submitted) == ("limit_reached", [])
+    assert "/search/limits/tokens" in outcome.reason
+
+
+def test_of_two_processes_that_run_one_search_the_later_writer_wins_and_the_other_stops(tmp_path):
+    def journal():
+        return Journal(f"sqlite:///{tmp_path / 'store.db'}")
+
+    mine, theirs = journal(), journal()
+
+    def answer(number, plan, items):
+        if number == 3:  # the same command, once more, in another terminal
+            run_search(context(replace_trials(6), journal=theirs))
+        return solved(coupled)(number, plan, items)
+
+    with pytest.raises(TakenError, match="'s1' is run by another process"):
+        run_search(context(replace_trials(6), journal=mine, executor=FakeExecutor(answer)))
+    results = replay(mine.read("s1")).archive.results
+    assert [result.number for result in results] == list(range(1, 7))
+    mine.close()
+    theirs.close()

@@ -127,3 +127,24 @@ def test_leaks_by_id_and_by_content(tmp_path):
 def test_the_digest_depends_on_order_and_content():
     assert data_digest(ITEMS) == data_digest(list(ITEMS))
     assert len({data_digest(ITEMS), data_digest(ITEMS[::-1]), data_digest(ITEMS[:3])}) == 3
+
+
+def test_the_field_that_tells_the_parts_apart_is_no_content(tmp_path):
+    rows = [{**ROWS[0], "key": n, "part": part} for n, part in enumerate("sh")]
+    write(tmp_path, "x.jsonl", rows)
+    fields = {"question": "q", "part": "part"}
+    parts = {"search": Part(field="part", value="s"), "holdout": Part(field="part", value="h")}
+    assert "same content as '0'" in faults(tmp_path, spec("x.jsonl", fields=fields, **parts))[0]
+
+
+def test_an_id_that_is_half_a_character_is_a_fault(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"key": "\\ud800", "q": "a", "tags": []}')
+    assert "no text or number" in faults(tmp_path, spec("x.jsonl", search=Part(rows=(0, 1)), holdout=None))[0]
+
+
+def test_new_items_need_no_gold(tmp_path):
+    write(tmp_path, "new.jsonl", [{"key": 1, "q": "new"}])
+    [item] = load_items(spec("x.jsonl"), "new.jsonl", tmp_path, optional={"tags"})
+    assert item == Item("1", {"question": "new", "tags": None})
+    with pytest.raises(DataError, match="no column 'tags'"):
+        load_items(spec("x.jsonl"), "new.jsonl", tmp_path)

@@ -116,3 +116,13 @@ def test_the_null_tracker_shows_nothing():
     tracker.trial(result(1, GOOD), None)
     tracker.finish(SearchEnd("complete"))
     assert (tracker.close(0), tracker.place) == (0, None)
+
+
+def test_a_password_in_an_address_never_gets_into_the_log(caplog):
+    def act(attempt):
+        raise ConnectionError("no answer from http://ann:hunter22@mlflow:5000/api")
+
+    delivery = Delivery("MLflow", Patience(first_s=0.01))
+    delivery.put(Job("the search", act))
+    assert delivery.close(0.2) == 1
+    assert "http://***@mlflow:5000/api" in caplog.text and "hunter22" not in caplog.text

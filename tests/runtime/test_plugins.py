@@ -4,8 +4,10 @@ import jsonschema
 import pytest
 
 from agenttts.runtime import plugins
-from agenttts.runtime.option_schemas import OPTION_SCHEMAS
+from agenttts.runtime.option_schemas import INSIGHTS, OPTION_SCHEMAS
 from agenttts.runtime.options import OptionError
+from agenttts.runtime.search import insights
+from agenttts.runtime.search.registry import SEARCHERS
 from agenttts.spec.model import Plugin
 
 
@@ -40,3 +42,8 @@ def test_other_packages_add_plugins_through_entry_points(monkeypatch):
     monkeypatch.setattr(plugins, "installed", lambda kind: {"shout": Entry()} if kind == "parsers" else {})
     assert plugins.parser(Plugin("shout"))("a") == "A"
     assert plugins.plugins().parsers["shout"] == {}
+
+
+def test_searchers_have_schemas_for_their_options():
+    assert set(OPTION_SCHEMAS["searchers"]) == set(SEARCHERS)
+    assert INSIGHTS == insights.NAMES

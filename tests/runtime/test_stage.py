@@ -162,3 +162,11 @@ def test_a_python_stage_costs_no_tokens():
 def test_a_function_that_fails_costs_only_this_item():
     outcome = asyncio.run(run_function(build(FUNCTION), StageInput(ITEM)))
     assert outcome.problem == "function: KeyError: 'texts'"
+
+
+@pytest.mark.parametrize("score", [float("nan"), 1.5, -0.1, "high"])
+def test_a_score_that_is_no_share_is_a_problem_and_not_a_number(score):
+    program = replace(build(PICK), metric=lambda output, fields: score)
+    outcome = asyncio.run(run_model(program, StageInput(ITEM), 1, Source("[1]"), Source()))
+    assert outcome.score is None and outcome.output == [1]
+    assert outcome.problem.startswith("metric: ValueError")

@@ -47,6 +47,16 @@ def test_interval_says_how_it_was_computed():
     assert interval([0.2, 0.7] * 150).method == "student-t"
 
 
+def test_an_interval_of_scores_stays_within_the_scores():
+    assert interval([0.0] * 199 + [0.5]).low == 0.0
+    assert interval([1.0] * 199 + [0.5]).high == 1.0
+
+
+def test_one_graded_score_has_no_interval():
+    assert summarise({"a": 0.5}).interval is None
+    assert summarise({"a": 1.0}).interval is not None
+
+
 def test_bootstrap_is_the_same_for_the_same_values_in_any_order():
     assert bootstrap([0.1, 0.4, 0.9]) == bootstrap([0.9, 0.1, 0.4])
 
@@ -90,6 +100,7 @@ def test_summary_is_bounded_by_its_values(scores):
     assert summary.scored + summary.unscored == len(scores)
     if values:
         assert min(values) - 1e-9 <= summary.mean <= max(values) + 1e-9
+    if len(values) > 1:
         assert summary.interval.low <= summary.interval.high
 
 

@@ -339,6 +339,22 @@ CASES = {
         ],
     ),
     "GPU seconds": ('"unit": "paper"', '"unit": "gpu_seconds"', [("/budget/unit", 49, "not yet available")]),
+    "limit in dollars without a price": (
+        '"context": 4096,\n      "price": {"input": 0.3, "output": 1.2}',
+        '"context": 4096',
+        [("/models/large", 12, "a limit in usd needs the price")],
+    ),
+    "one model at two addresses": (
+        '"own": {"worker": "gpu", "model": "own-instruct"',
+        '"own": {"worker": "api", "model": "large-instruct", "base_url": "http://b/v1", "price": '
+        '{"input": 1, "output": 1}',
+        [("/models/own/gpus", 21, "no meaning"), ("/models/own/model", 21, "at two addresses")],
+    ),
+    "credentials in a source": (
+        '"source": "items.jsonl"',
+        '"source": "s3://key:word@bucket/items.jsonl"',
+        [("/data/source", 5, "not shown")],
+    ),
     "no planned tokens": (
         '"fusion": "set_vote",\n      "tokens": {"prompt": 256, "output": 16}',
         '"fusion": "set_vote"',

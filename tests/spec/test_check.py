@@ -88,7 +88,7 @@ def test_what_is_written_arrives_in_the_spec(checked, base_text):
     assert spec.stage("run").function == m.Plugin("run_program", {"timeout_s": 3})
     assert spec.model("own").engine == "vllm"
     assert spec.model("large").price == m.Price(0.3, 1.2)
-    assert spec.search.limits == m.Limits(tokens=1_000_000)
+    assert spec.search.limits == m.Limits(tokens=1_000_000, usd=20)
     assert [stage.name for stage in spec.model_stages] == ["pick", "answer"]
 
 

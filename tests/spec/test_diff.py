@@ -73,3 +73,12 @@ def test_added_and_removed_stages_and_models_are_named(checked, base_text):
     back = {change.pointer: change.what for change in diff(checked(text).spec, before)}
     assert back["/stages/1"] == 'the stage "run" was added.'
     assert back["/models/new"] == 'the model "new" was removed.'
+
+
+def test_another_worker_is_another_source_of_samples(checked, base_text):
+    """An endpoint may call its model `tiny`, too."""
+    old = '{"worker": "embedded", "model": "tiny"}'
+    new = '{"worker": "api", "model": "tiny", "base_url": "http://t/v1", "parameters": 150000, '
+    new += '"layers": 2, "hidden": 64, "context": 1024, "price": {"input": 0, "output": 0}}'
+    before, after = checked(base_text).spec, checked(base_text.replace(old, new)).spec
+    assert samples_stay_valid(before, after) == {"pick": False, "answer": False}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+
 from agenttts.runtime.embedded import engine as engine_module
 from agenttts.runtime.embedded import tokenizer
 from agenttts.runtime.embedded.batch import Ask, Choice

@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+
 from agenttts.runtime.embedded import model as network
 from agenttts.runtime.embedded.catalog import CATALOG, TAPS, Size
 from agenttts.runtime.embedded.model import Model, encode, extend, load
@@ -94,14 +95,14 @@ def test_weights_of_another_shape_are_refused(tmp_path) -> None:
 
 def test_packed_training_rows_equal_separate_sequences() -> None:
     torch = pytest.importorskip("torch")
-    from agenttts.runtime.embedded import packing, tokenizer, train
+    from agenttts.runtime.embedded import packing, tokenizer, trainable
 
     size = Size("test", layers=2, hidden=16, heads=2)
     model = untrained(size)
     rows = [packing.build_row(random.Random(seed), 384, 8) for seed in (1, 2)]
-    batch = train.collate(rows)
+    batch = trainable.collate(rows)
     with torch.no_grad():
-        packed = train.logits(
+        packed = trainable.logits(
             {name: torch.tensor(w) for name, w in model.weights.items()}, size, batch
         ).numpy()
     wanted = batch["wanted"].tolist()

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from agenttts.runtime.embedded.sampling import draw, streams, uniforms
 from hypothesis import given
 from hypothesis import strategies as st
+
+from agenttts.runtime.embedded.sampling import draw, streams, uniforms
 
 LOGITS = np.log(np.array([0.5, 0.3, 0.15, 0.05], dtype=np.float32))
 

@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from agenttts.runtime.embedded.app import create_app
-from agenttts.runtime.embedded.model import load
 from aiohttp.test_utils import TestClient, TestServer
 from openai import OpenAI
+
+from agenttts.runtime.embedded.app import create_app
+from agenttts.runtime.embedded.model import load
 
 PATH = "/v1/chat/completions"
 STATEMENTS = (

@@ -4,11 +4,12 @@ import json
 from itertools import product
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from agenttts.runtime.embedded import task
 from agenttts.runtime.embedded.packing import _paths
 from agenttts.runtime.embedded.task import Item, generate, held_out
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def edges(item: Item) -> list[tuple[str, ...]]:

@@ -1,11 +1,12 @@
 """Any text survives the tokenizer."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from agenttts.runtime.embedded import tokenizer
 from agenttts.runtime.embedded.catalog import CATALOG
 from agenttts.runtime.embedded.task import NAMES, generate
-from hypothesis import given
-from hypothesis import strategies as st
 
 WORDS = st.sampled_from(
     ["Ana", "admires", ".", ".\n", "\n", "?", " ", "  ", "[7]", "[99]", "'", "(", ")", "é", "\t", "x"]
