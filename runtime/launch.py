@@ -19,6 +19,7 @@ from agenttts.runtime.home import Home
 from agenttts.runtime.listening import ProgressListener
 from agenttts.runtime.outcome import SearchOutcome
 from agenttts.runtime.provenance import provenance
+from agenttts.runtime.records import Item
 from agenttts.runtime.report.page import render
 from agenttts.runtime.search.protocol import Searcher
 from agenttts.runtime.search.registry import create_searcher
@@ -62,8 +63,7 @@ def launch(request: Launch, listener: ProgressListener) -> Launched:
     """Run a search, or go on with it, and write its report."""
     assert request.loaded.spec is not None
     spec = request.overrides.apply(request.loaded.spec)
-    items = request.data.search[: spec.search.items]
-    digest = data_digest((items, request.data.holdout))
+    items, digest = _items(request), digest_of(request)
     journal = Journal(request.store_url)
     tracker = MlflowTracker(request.tracking_uri, spec.tracking.experiment or spec.name)
     undelivered = 0
@@ -97,6 +97,16 @@ def launch(request: Launch, listener: ProgressListener) -> Launched:
         undelivered = tracker.close(DELIVER_S)
         journal.close()
     return Launched(outcome, spec, report, tracker.place, undelivered)
+
+
+def digest_of(request: Launch) -> str:
+    """Return the digest of the items a search uses."""
+    return data_digest((_items(request), request.data.holdout))
+
+
+def _items(request: Launch) -> tuple[Item, ...]:
+    assert request.loaded.spec is not None
+    return request.data.search[: request.overrides.apply(request.loaded.spec).search.items]
 
 
 def _searcher(spec: PipelineSpec) -> Callable[[Space], Searcher]:

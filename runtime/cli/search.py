@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from agenttts.runtime.cli import common
-from agenttts.runtime.cli.plan_text import amount
+from agenttts.runtime.cli.report import opened
 from agenttts.runtime.home import home
+from agenttts.runtime.secret import hide_credentials
 
 if TYPE_CHECKING:
-    from agenttts.runtime.launch import Launched
-    from agenttts.runtime.searches import Overrides
+    from agenttts.runtime.launch import Launch, Launched
 
 CODES = {
     "complete": common.Exit.DONE,
@@ -24,6 +22,7 @@ CODES = {
     "infeasible": common.Exit.INFEASIBLE,
     "failed": common.Exit.FAILED,
 }
+TRACKING = ("http://", "https://", "sqlite:///", "postgresql", "mysql", "mssql", "databricks", "file:")
 LIMITS = ("usd", "tokens", "gpu_seconds", "wall_clock_s")
 
 
@@ -59,7 +58,9 @@ def search(
     Ctrl-C stops cleanly: everything that was drawn stays in the bank. A second Ctrl-C does not wait.
     """
     loaded = common.valid_spec(spec)
+    _check_tracking(tracking_uri)
     data = common.read_items(loaded)
+    _check_items(items, len(data.search))
     from agenttts.runtime.launch import Launch
     from agenttts.runtime.searches import Overrides
 
@@ -76,13 +77,15 @@ def search(
         search_id=search_id,
     )
     if search_id is not None:
-        request = _resumed(request, search_id)
+        _check_resumable(request)
     launched = _run(request)
+    from agenttts.runtime.cli.search_text import document, ending, text
+
     if as_json:
         common.print_json(document(launched))
     else:
         click.echo(text(launched, request.tracking_uri))
-    raise common.Stop(_ending(launched), CODES[launched.outcome.status])
+    raise common.Stop(ending(launched), CODES[launched.outcome.status])
 
 
 def _known(searcher: str | None) -> str | None:
@@ -109,30 +112,48 @@ def _limits(given: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
     return tuple(sorted(limits.items()))
 
 
-def _resumed(request: Any, search_id: str) -> Any:
-    """Return the request with the overrides the search began with; the spec must be the same."""
-    from dataclasses import replace
-
-    from agenttts.runtime.searches import UnknownSearchError, read_search
-    from agenttts.runtime.store.journal import Journal
-
-    journal = Journal(request.store_url)
-    try:
-        recorded = read_search(journal, search_id)
-    except UnknownSearchError as error:
-        raise common.Stop(f"--resume: {error}", common.Exit.MISTAKE) from None
-    finally:
-        journal.close()
-    if recorded.spec.digest != request.loaded.spec.digest:
-        what = "the spec has changed since this search began"
-        raise common.Stop(f"--resume: {what}. Start a new search, or restore the spec.", common.Exit.MISTAKE)
-    overrides: Overrides = type(request.overrides).read(recorded.facts["overrides"])
-    return replace(request, overrides=overrides, search_id=search_id)
+def _check_tracking(uri: str | None) -> None:
+    """Refuse an address MLflow cannot use, instead of waiting for it to the end."""
+    if uri is not None and not uri.startswith(TRACKING):
+        what = f"--tracking-uri: {hide_credentials(uri)!r} is no address MLflow can use"
+        raise common.Stop(f"{what}. Begin it with one of {', '.join(TRACKING)}.", common.Exit.MISTAKE)
 
 
-def _run(request: Any) -> Launched:
+def _check_items(asked: int | None, known: int) -> None:
+    if asked is not None and asked > known:
+        what = f"--items: {asked} items asked for, the search part has {known}"
+        raise common.Stop(f"{what}. Ask for fewer, or add items.", common.Exit.MISTAKE)
+
+
+def _check_resumable(request: Launch) -> None:
+    """See that a search to resume is this one: same spec, data and options, or results would not belong."""
+    from agenttts.runtime.launch import digest_of
+    from agenttts.runtime.searches import read_search
+
+    assert request.search_id is not None and request.loaded.spec is not None
+    with opened(request.store_url) as journal:
+        recorded = read_search(journal, request.search_id)
+    begun, now = recorded.facts["overrides"], request.overrides.document()
+    changed = [
+        name
+        for name, same in (
+            ("the spec", recorded.spec.digest == request.loaded.spec.digest),
+            ("the items", recorded.facts["data_digest"] == digest_of(request)),
+            (f"the options (then {begun}, now {now})", begun == now),
+        )
+        if not same
+    ]
+    if changed:
+        what = f"--resume: {' and '.join(changed)} changed since {request.search_id} began"
+        raise common.Stop(f"{what}. Restore them, or start a new search.", common.Exit.MISTAKE)
+
+
+def _run(request: Launch) -> Launched:
     from agenttts.runtime.cli.progress import SearchProgress
     from agenttts.runtime.launch import launch
+    from agenttts.runtime.options import OptionError
+    from agenttts.runtime.plugins import UnknownPluginError
+    from agenttts.runtime.search.registry import UnknownSearcherError
     from agenttts.runtime.services import ServiceError
     from agenttts.runtime.store.database import StoreError
     from agenttts.runtime.worker import EndpointError
@@ -140,121 +161,9 @@ def _run(request: Any) -> Launched:
     progress = SearchProgress()
     try:
         return launch(request, progress)
-    except StoreError as error:
-        raise common.Stop(str(error), common.Exit.MISTAKE) from None
-    except EndpointError as error:
+    except (StoreError, EndpointError, OptionError, UnknownPluginError, UnknownSearcherError) as error:
         raise common.Stop(str(error), common.Exit.MISTAKE) from None
     except ServiceError as error:
         raise common.Stop(str(error), common.Exit.FAILED) from None
     finally:
         progress.close()
-
-
-def document(launched: Launched) -> dict[str, Any]:
-    """Return the `--json` form (design, section 9)."""
-    from agenttts.runtime.archive import archive_digest
-
-    outcome, place = launched.outcome, launched.place
-    spent = outcome.spent
-    return {
-        "search_id": outcome.search_id,
-        "status": outcome.status,
-        "best": _best(launched),
-        "trials": _states(launched),
-        "spent": {
-            "requests": spent.requests,
-            "completions": spent.completions,
-            "tokens": spent.prompt_tokens + spent.output_tokens,
-            "prompt_tokens": spent.prompt_tokens,
-            "output_tokens": spent.output_tokens,
-            "usd": spent.usd,
-        },
-        "archive_digest": archive_digest(outcome.archive),
-        "report": str(launched.report),
-        "tracking": place
-        and {"uri": place.uri, "experiment_id": place.experiment_id, "run_id": place.run_id},
-    }
-
-
-def _states(launched: Launched) -> dict[str, int]:
-    from agenttts.runtime.records import TrialState
-
-    results = launched.outcome.archive.results
-    return {state.value: sum(result.state is state for result in results) for state in TrialState}
-
-
-def _best(launched: Launched) -> dict[str, Any] | None:
-    from agenttts.runtime.outcome import summary_document
-    from agenttts.runtime.statistics import summarise
-
-    outcome = launched.outcome
-    if outcome.decision is None:
-        return None
-    winner = outcome.decision.winner
-    summary = summary_document(summarise(winner.scores))
-    return {
-        "trial": winner.number,
-        "allocation": winner.allocation.document(),
-        "score": winner.score,
-        "interval": summary["interval"],
-        "cost": {"amount": winner.measured_cost, "unit": launched.spec.budget.unit},
-        "holdout": outcome.holdout and summary_document(outcome.holdout),
-        "indistinguishable": [result.number for result in outcome.decision.indistinguishable],
-    }
-
-
-def text(launched: Launched, tracking_uri: str) -> str:
-    """Return what people read at the end of a search."""
-    from agenttts.runtime.cli.progress import spend
-
-    outcome, best = launched.outcome, _best(launched)
-    states = ", ".join(f"{number} {state}" for state, number in _states(launched).items() if number)
-    lines = [f"search   {outcome.search_id}: {outcome.status} ({outcome.reason}); trials: {states or 'none'}"]
-    if best is not None:
-        lines += _best_lines(best, launched)
-    lines += [f"spent    {spend(outcome.spent)}", f"report   {launched.report}", f"mlflow   {tracking_uri}"]
-    if launched.undelivered:
-        lines.append(f"         {launched.undelivered} messages could not be delivered to MLflow")
-    if not tracking_uri.startswith("http"):
-        lines.append(f"         open it with: {_mlflow()} server --backend-store-uri {tracking_uri}")
-    return "\n".join(lines)
-
-
-def _mlflow() -> str:
-    """Return what starts MLflow: the plain name where the shell finds it, else its path."""
-    return "mlflow" if shutil.which("mlflow") else str(Path(sys.executable).with_name("mlflow"))
-
-
-def _best_lines(best: dict[str, Any], launched: Launched) -> list[str]:
-    choices = "  ".join(f"{s}: {c['model']} x {c['samples']}" for s, c in best["allocation"].items())
-    unit = launched.spec.budget.unit
-    limit, ties = amount(launched.spec.budget.per_item, unit), len(best["indistinguishable"])
-    lines = [
-        f"best     {choices}",
-        f"score    {_score(best['score'], best['interval'])} on the search items",
-    ]
-    if best["holdout"]:
-        lines.append(
-            f"         {_score(best['holdout']['score'], best['holdout']['interval'])} on held-out items"
-        )
-    if ties:
-        lines.append(
-            f"         no significant difference to {ties} other trial{'s' * (ties != 1)}; see the report"
-        )
-    cost = best["cost"]["amount"]
-    measured = "unknown" if cost is None else amount(cost, unit)
-    return [*lines, f"cost     {measured} per item, budget {limit}"]
-
-
-def _score(score: float | None, bounds: dict[str, Any] | None) -> str:
-    if score is None:
-        return "unscored"
-    return f"{score:.3f}" + (f"  [{bounds['low']:.3f}, {bounds['high']:.3f}]" if bounds else "")
-
-
-def _ending(launched: Launched) -> str:
-    outcome = launched.outcome
-    if outcome.status in ("complete", "limit_reached"):
-        return "" if outcome.status == "complete" else outcome.reason
-    again = " The same command goes on." if outcome.status == "interrupted" else ""
-    return f"{outcome.status}: {outcome.reason}.{again}"

@@ -186,3 +186,21 @@ def test_a_wrong_searcher_is_the_users_mistake(folder: Path) -> None:
     done = call(folder, "search", "pipeline.json", "--searcher", "magic")
     assert done.code == 2
     assert "Known: agenttts, random" in done.err and "Traceback" not in done.err
+
+
+def test_resuming_refuses_changed_options(folder: Path, searched: dict[str, Any]) -> None:
+    done = call(folder, *SMALL, "--seed", "9", "--resume", searched["search_id"])
+    assert done.code == 2
+    assert "--resume: the options" in done.err
+
+
+def test_an_unknown_tracking_address_is_refused_before_anything_starts(folder: Path) -> None:
+    done = call(folder, "search", "pipeline.json", "--tracking-uri", "foo://user:pass@host")
+    assert done.code == 2
+    assert "'foo://***@host' is no address MLflow can use" in done.err
+
+
+def test_more_items_than_there_are_is_the_users_mistake(folder: Path) -> None:
+    done = call(folder, "search", "pipeline.json", "--items", "201")
+    assert done.code == 2
+    assert "201 items asked for, the search part has 200" in done.err
