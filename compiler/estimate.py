@@ -30,7 +30,10 @@ from agenttts.spec.model import PipelineSpec, StageSpec
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Three footprints of a search, and the sizes they were computed for."""
+    """Three footprints of a search, and the sizes they were computed for.
+
+    allocations: the space's count; slightly too few where not allocations_exact (see `Space`).
+    """
 
     low: Footprint
     expected: Footprint
@@ -39,6 +42,7 @@ class Estimate:
     items: int
     holdout_items: int
     allocations: int
+    allocations_exact: bool
     limit: Cost
 
     def document(self) -> dict[str, object]:
@@ -82,6 +86,7 @@ def estimate(spec: PipelineSpec, lengths: Lengths, items: int, holdout_items: in
         items=items,
         holdout_items=holdout_items,
         allocations=space.count(),
+        allocations_exact=space.count_is_exact,
         limit=space.limit,
     )
 

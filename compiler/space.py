@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.compiler.cost import Cost, budget, total_cost
@@ -24,6 +24,13 @@ class Space:
 
     Every stage takes one of its models and one of its allowed samples. Equal spec and lengths give equal
     spaces, orders and numbers.
+
+    `in`, iteration, `neighbours` and `infeasible` are exact in every space. So are `count`, `number` and
+    `sample` where `count_is_exact`: always with up to 4 stages of 500 choices or 6 of 64, further while
+    costs coincide or the budget is tight. In a larger space these three leave out some of the allocations
+    that cost nearly the whole budget: of the room between the cheapest allocation and the budget, those leave
+    less than 1/50,000 per stage unused. What they number always fits. Time and memory then grow with stages
+    x choices per stage, not with the count: 10 stages of 300 choices take about half a second.
     """
 
     spec: PipelineSpec
@@ -45,8 +52,13 @@ class Space:
         return total_cost(self.spec, allocation, self.lengths)
 
     def count(self) -> int:
-        """Count the allocations exactly, without listing them (see `compiler.counting` for its price)."""
+        """Count the allocations without listing them: exact where `count_is_exact`, else slightly too few."""
         return self._picks.count
+
+    @property
+    def count_is_exact(self) -> bool:
+        """Whether `count`, `number` and `sample` cover every allocation that fits."""
+        return self._picks.exact
 
     def number(self, number: int) -> Allocation:
         """Return allocation `number`, 0 <= number < count(): a fixed numbering, not `iter`'s order."""
@@ -54,9 +66,9 @@ class Space:
         return self._at(places)
 
     def sample(self, below: Callable[[int], int]) -> Allocation:
-        """Draw one allocation; exactly uniform if `below(n)` is uniform over 0..n-1. Asks `below` once.
+        """Draw one allocation; exactly uniform over the `count()` numbered ones if `below(n)` is over 0..n-1.
 
-        Only where `infeasible()` is None: an empty space has nothing to draw.
+        Asks `below` once. Only where `infeasible()` is None: an empty space has nothing to draw.
         """
         return self.number(below(self.count()))
 
@@ -119,7 +131,7 @@ class Space:
     @cached_property
     def _picks(self) -> Picks:
         """Counting tables, built by the first count, number or sample: iteration does not need them."""
-        return count_picks([row.ticks for row in self.options], LIMIT_TICKS)
+        return _count(tuple(row.ticks for row in self.options))
 
     def _cheapest(self, stage: StageSpec) -> Choice:
         fewest = stage.samples.values()[0]
@@ -139,3 +151,9 @@ class Space:
         for place, value in enumerate(here.ticks):
             if value + after <= room:
                 yield from self._walk((*places, place), room - value)
+
+
+@lru_cache(maxsize=1)
+def _count(ticks: tuple[tuple[int, ...], ...]) -> Picks:
+    """Count once for all equal spaces that a command makes, such as a plan's and its estimate's."""
+    return count_picks(ticks, LIMIT_TICKS)

@@ -36,12 +36,14 @@ def _refused(spec: PipelineSpec, text: str) -> Iterator[Problem]:
         named = {"parser": stage.parser, "fusion": fusion, "metric": stage.metric, "function": stage.function}
         for key, plugin in named.items():
             build = BUILT_IN[f"{key}s"].get(plugin.name) if plugin else None
+            if build is None or plugin is None:
+                continue
             try:
-                if build is not None and plugin is not None:
-                    build(plugin.options)
+                build(plugin.options)
             except OptionError as error:
                 what = f"the {key} refuses its options: {str(error).rstrip('.')}."
-                yield problem_at(text, f"/stages/{index}/{key}", what, "Correct the option.")
+                place = f"/stages/{index}/{key}" + ("/options" if plugin.options else "")
+                yield problem_at(text, place, what, "Correct the option.")
 
 
 def _infeasible(spec: PipelineSpec, text: str) -> list[Problem]:

@@ -22,7 +22,7 @@ from agenttts.runtime.refusals import refusal
 from agenttts.runtime.replies import NOTHING, Completion, estimate_tokens, read_reply
 from agenttts.runtime.retry import RetryPolicy, Surroundings, retrying
 from agenttts.runtime.secret import MASK, Secret
-from agenttts.spec.model import ModelLimits, Price
+from agenttts.spec.model import MAX_COMPLETION_TOKENS, ModelLimits, Price
 
 if TYPE_CHECKING:
     import openai
@@ -206,14 +206,19 @@ def _body(request: SampleRequest, model: str, first_index: int, count: int) -> d
         "model": model,
         "messages": [{"role": m.role, "content": m.content} for m in request.messages],
         "n": count,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "max_tokens": request.max_tokens,
     }
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    if request.top_p is not None:
+        body["top_p"] = request.top_p
+    if MAX_COMPLETION_TOKENS not in request.extra:
+        body["max_tokens"] = request.max_tokens
     if request.stop:
         body["stop"] = list(request.stop)
     if request.seed is not None:
         body["seed"] = request.seed + first_index
+    if request.extra:
+        body["extra_body"] = dict(request.extra)  # merged in; as arguments unknown ones are refused
     return body
 
 

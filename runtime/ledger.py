@@ -1,6 +1,6 @@
 """The search's own limits: the worst case of a trial is reserved before it runs, and reconciled after. Pure.
 
-Worst case of a trial: every sample as long as `max_tokens` allows, nothing banked. A prompt's length is not
+Worst case of a trial: every sample as long as its decoding allows, nothing banked. A prompt's length is not
 known before its stage runs: it counts twice the length in use, or twice what the items make of it where that
 can be rendered, at most what the model's context leaves.
 GPU seconds are foreseen from what a token took so far; before the first trial nothing is known, so it runs
@@ -111,7 +111,7 @@ def worst_case(
 def _worst(
     spec: PipelineSpec, stage: StageSpec, choice: Choice, lengths: Lengths, written: float
 ) -> Iterator[Usage]:
-    model, longest = spec.model(choice.model), stage.decoding.max_tokens
+    model, longest = spec.model(choice.model), stage.decoding.longest_output
     prompt = PROMPT_MARGIN * max(written, lengths[stage.name, choice.model].prompt)
     if model.context is not None:
         prompt = min(prompt, max(0, model.context - longest))

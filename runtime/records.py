@@ -35,15 +35,17 @@ class SampleRequest:
     """What identifies a stream of samples. Two equal requests share their samples in the bank.
 
     identity: the model's identity: endpoint model name, revision, engine, quantisation.
+    temperature, top_p: None means not sent. extra: further fields of the request body.
     """
 
     identity: str
     messages: tuple[Message, ...]
-    temperature: float
-    top_p: float
+    temperature: float | None
+    top_p: float | None
     max_tokens: int
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,9 @@ def _words(stage: StageSpec, given: StageInput, prompt: str, texts: Sequence[str
 
 def _request(stage: StageSpec, identity: str, messages: tuple[Message, ...]) -> SampleRequest:
     d = stage.decoding
-    return SampleRequest(identity, messages, d.temperature, d.top_p, d.max_tokens, d.stop, d.seed)
+    return SampleRequest(
+        identity, messages, d.temperature, d.top_p, d.longest_output, d.stop, d.seed, d.extra
+    )
 
 
 def _fusion_request(stage: StageSpec, identity: str, ask: Ask) -> SampleRequest:

@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 
 from agenttts.spec import model as m
 from agenttts.spec.digest import digest
-from agenttts.spec.draft import Draft, StageDraft, as_object
+from agenttts.spec.draft import Draft, StageDraft
 from agenttts.spec.paths import format_of
-from agenttts.spec.rules_stages import FUSION_KEYS
 
 T = TypeVar("T")
 
@@ -82,17 +81,13 @@ def _stage(stage: StageDraft) -> m.StageSpec:
     for key in ("system", "prompt"):
         if key in body:
             changed[key] = _template(body[key], texts[stage.at(key)])
-    for key in ("parser", "metric"):
+    for key in ("parser", "metric", "function"):
         if key in body:
             changed[key] = _plugin(stage.plugin(key))
-    if "function" in body:
-        function = stage.plugin("function")
-        changed["function"] = m.Plugin(str(function["name"]), dict(as_object(function.get("options"))))
     if "samples" in body:
         changed["samples"] = _samples(body["samples"])
     if "decoding" in body:
-        stop = tuple(body["decoding"].get("stop", ()))
-        changed["decoding"] = _plain(m.Decoding, body["decoding"], stop=stop)
+        changed["decoding"] = _decoding(body["decoding"])
     if "fusion" in body:
         changed["fusion"] = _fusion(stage.plugin("fusion"), texts.get(stage.at("fusion", "prompt")))
     if "tokens" in body:
@@ -105,14 +100,19 @@ def _template(written: Any, text: str) -> m.Template:
 
 
 def _plugin(body: Mapping[str, Any]) -> m.Plugin:
-    return m.Plugin(body["name"], {key: value for key, value in body.items() if key != "name"})
+    return m.Plugin(body["name"], dict(body.get("options", {})))
+
+
+def _decoding(body: Mapping[str, Any]) -> m.Decoding:
+    extra = dict(body.get("extra", {}))
+    if m.MAX_COMPLETION_TOKENS in extra:
+        extra[m.MAX_COMPLETION_TOKENS] = int(extra[m.MAX_COMPLETION_TOKENS])
+    return _plain(m.Decoding, body, stop=tuple(body.get("stop", ())), extra=extra)
 
 
 def _fusion(body: Mapping[str, Any], prompt: str | None) -> m.FusionSpec:
-    options = {key: value for key, value in body.items() if key not in ("name", *FUSION_KEYS)}
     template = None if prompt is None else _template(body["prompt"], prompt)
-    own = {key: value for key, value in body.items() if key in ("name", *FUSION_KEYS)}
-    return _plain(m.FusionSpec, own, options=options, prompt=template)
+    return _plain(m.FusionSpec, body, options=dict(body.get("options", {})), prompt=template)
 
 
 def _samples(written: Any) -> m.Samples:

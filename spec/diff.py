@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agenttts.spec.model import ModelSpec, PipelineSpec, StageSpec, Template
+from agenttts.spec.model import MAX_COMPLETION_TOKENS, Decoding, ModelSpec, PipelineSpec, StageSpec, Template
 from agenttts.spec.places import child, natural
 from agenttts.spec.words import show
 
@@ -122,16 +122,25 @@ def _leaves(pointer: str, before: Any, after: Any) -> Iterator[tuple[str, str]]:
         yield pointer, f"{_shown(before)} became {_shown(after)}."
         return
     for key in dict.fromkeys([*before, *after]):
-        yield from _leaves(child(pointer, key), before.get(key), after.get(key))
+        old, new = before.get(key), after.get(key)
+        if old is new is None and (key in before) != (key in after):
+            yield child(pointer, key), "null was added." if key in after else "null was removed."
+        yield from _leaves(child(pointer, key), old, new)
 
 
 def _keys(value: Any) -> Any:
-    """Return the fields of a dataclass one level deep; a template counts as its text."""
+    """Return the fields of a dataclass one level deep; a template counts as its text.
+
+    `max_tokens` is left out where an extra field takes its place: nothing reads it then.
+    """
     if isinstance(value, Template):
         return value.text
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return value
-    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Decoding) and MAX_COMPLETION_TOKENS in value.extra:
+        del fields["max_tokens"]
+    return fields
 
 
 def _shown(value: Any) -> str:

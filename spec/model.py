@@ -14,6 +14,12 @@ WorkerType = Literal["api", "gpu", "embedded"]
 Unit = Literal["paper", "flops", "usd", "gpu_seconds"]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
+OWN_FIELDS = ("model", "messages", "n", "stream", "seed", "temperature", "top_p", "max_tokens", "stop")
+"""Fields of a request body that agenttts sets itself."""
+
+MAX_COMPLETION_TOKENS = "max_completion_tokens"
+"""The extra field that takes the place of `max_tokens`: reasoning endpoints refuse both together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -101,13 +107,24 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """Decoding parameters of every sample. seed: base of the per-sample seeds; None: the endpoint's own."""
+    """Decoding parameters of every sample.
 
-    temperature: float = 0.9
-    top_p: float = 1.0
+    temperature, top_p: None means not sent. seed: base of the per-sample seeds; None: the endpoint's own.
+    extra: further fields of the request body, none of `OWN_FIELDS`.
+    """
+
+    temperature: float | None = 0.9
+    top_p: float | None = 1.0
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def longest_output(self) -> int:
+        """Output tokens of one sample, at most: `max_completion_tokens` where `extra` has it."""
+        most = self.extra.get(MAX_COMPLETION_TOKENS)
+        return most if isinstance(most, int) else self.max_tokens
 
 
 @dataclass(frozen=True, slots=True)

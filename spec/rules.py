@@ -32,6 +32,7 @@ RULES: tuple[Rule, ...] = (
     rules_stages.models_exist,
     rules_stages.samples_hold_a_number,
     rules_stages.fusion_keys_fit,
+    rules_stages.extra_fields_do_not_clash,
     rules_stages.objective_is_scored,
     rules_plugins.plugins_exist,
     rules_plugins.searcher_exists,

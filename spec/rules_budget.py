@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agenttts.spec.draft import Draft, Finding, StageDraft, as_number, as_object, as_text
-from agenttts.spec.model import Json
+from agenttts.spec.model import MAX_COMPLETION_TOKENS, Json
 from agenttts.spec.places import pointer_of
 from agenttts.spec.words import show
 
@@ -59,17 +59,17 @@ def stages_plan_their_tokens(draft: Draft) -> Findings:
 def output_fits_max_tokens(draft: Draft) -> Findings:
     """A sample cannot be planned longer than it may become."""
     for stage in draft.model_stages:
-        planned, longest = _planned(stage, "output"), _max_tokens(stage)
+        planned, (key, longest) = _planned(stage, "output"), _longest(stage)
         if planned is not None and longest is not None and planned > longest:
-            what = f"{show(planned)} output tokens are planned, but max_tokens is {show(longest)}."
-            yield Finding(stage.at("tokens", "output"), what, "Raise decoding.max_tokens, or plan fewer.")
+            what = f"{show(planned)} output tokens are planned, but {_last(key)} is {show(longest)}."
+            yield Finding(stage.at("tokens", "output"), what, f"Raise {key}, or plan fewer.")
 
 
 def prompt_fits_the_context(draft: Draft) -> Findings:
     """Prompt and output fit into every model the stage may use."""
     models = draft.models
     for stage in draft.model_stages:
-        prompt, longest = _planned(stage, "prompt"), _max_tokens(stage)
+        prompt, (key, longest) = _planned(stage, "prompt"), _longest(stage)
         for pointer, name in stage.named("models"):
             context = as_number(models.get(name, {}).get("context"))
             if (
@@ -78,11 +78,9 @@ def prompt_fits_the_context(draft: Draft) -> Findings:
                 and context is not None
                 and prompt + longest > context
             ):
-                what = f"{show(prompt)} prompt tokens and max_tokens {show(longest)} exceed "
+                what = f"{show(prompt)} prompt tokens and {_last(key)} {show(longest)} exceed "
                 what += f"the context {show(context)} of {show(name)}."
-                yield Finding(
-                    pointer, what, "Lower decoding.max_tokens, shorten the prompt, or drop the model."
-                )
+                yield Finding(pointer, what, f"Lower {key}, shorten the prompt, or drop the model.")
 
 
 def _should_state(fact: str, model: dict[str, Json]) -> bool:
@@ -100,5 +98,14 @@ def _planned(stage: StageDraft, key: str) -> float | None:
     return as_number(as_object(stage.body.get("tokens")).get(key))
 
 
-def _max_tokens(stage: StageDraft) -> float | None:
-    return as_number(as_object(stage.body.get("decoding")).get("max_tokens", 512))
+def _longest(stage: StageDraft) -> tuple[str, float | None]:
+    """Return the most output tokens of one sample, and the key that says so."""
+    decoding = as_object(stage.body.get("decoding"))
+    extra = as_object(decoding.get("extra"))
+    if MAX_COMPLETION_TOKENS in extra:
+        return f"decoding.extra.{MAX_COMPLETION_TOKENS}", as_number(extra[MAX_COMPLETION_TOKENS])
+    return "decoding.max_tokens", as_number(decoding.get("max_tokens", 512))
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]

@@ -28,9 +28,7 @@ def plugins_exist(draft: Draft) -> Findings:
             written_out = isinstance(stage.body.get(kind), dict)
             pointer = stage.at(kind, "name") if written_out else stage.at(kind)
             yield from _registered(kind, name, known, pointer)
-            options, place = _options_of(stage, kind)
-            yield from _options(draft, name, known, options, place)
-            yield from _needed(stage, name, known, options, place)
+            yield from _options_fit(draft, stage, kind, name, known)
 
 
 def searcher_exists(draft: Draft) -> Findings:
@@ -42,13 +40,24 @@ def searcher_exists(draft: Draft) -> Findings:
     yield from _options(draft, name, draft.plugins.searchers, options, "/search/options")
 
 
-def _options_of(stage: StageDraft, kind: str) -> tuple[dict[str, Json], str]:
-    """Return a plug-in's options, and the pointer of the object that holds them."""
-    body = stage.plugin(kind)
-    if kind == "function":
-        return as_object(body.get("options")), stage.at(kind, "options")
-    hidden = FUSION_KEYS if kind == "fusion" else ()
-    return {key: value for key, value in body.items() if key not in ("name", *hidden)}, stage.at(kind)
+def _options_fit(draft: Draft, stage: StageDraft, kind: str, name: str, known: Names) -> Findings:
+    """Check a plug-in's options. Those written beside `options` count as given: the schema reports them."""
+    body, place = stage.plugin(kind), stage.at(kind, "options")
+    if not isinstance(body.get("options", {}), dict):
+        return
+    written = as_object(body.get("options"))
+    own = ("name", "options", *(FUSION_KEYS if kind == "fusion" else ()), *written)
+    flat = {key: value for key, value in body.items() if key not in own}
+    options = {**flat, **written}
+    for found in (
+        *_options(draft, name, known, options, place),
+        *_needed(stage, name, known, options, place),
+    ):
+        if found.pointer == place and "options" not in body:
+            fix = f'{found.fix} Options are written {{"name": {show(name)}, "options": {{...}}}}.'
+            yield Finding(stage.at(kind), found.what, fix)
+        elif not any(f"{found.pointer}/".startswith(f"{child(place, key)}/") for key in flat):
+            yield found
 
 
 def _registered(kind: str, name: str, known: Names, pointer: str) -> Findings:

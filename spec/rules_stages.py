@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from agenttts.spec.draft import Draft, Finding, as_list, as_number, as_object, as_text
+from agenttts.spec.model import OWN_FIELDS
 from agenttts.spec.words import show, unknown
 
 Findings = Iterator[Finding]
+_DECODING = ("seed", "temperature", "top_p", "max_tokens", "stop")
 FUSION_KEYS = ("prompt", "model", "max_tokens", "temperature")
 _MODEL_KEYS = ("strategy", "system", "prompt", "models", "samples", "decoding", "parser", "fusion", "tokens")
 
@@ -122,12 +124,23 @@ def fusion_keys_fit(draft: Draft) -> Findings:
                 yield Finding(stage.at("fusion", key), what, 'Remove it, or use the fusion "llm".')
 
 
+def extra_fields_do_not_clash(draft: Draft) -> Findings:
+    """An extra field of the request body is none that agenttts sets itself."""
+    for stage in draft.stages:
+        decoding = as_object(stage.body.get("decoding"))
+        for key in as_object(decoding.get("extra")):
+            if key in OWN_FIELDS:
+                what = f"agenttts sets the field {show(key)} of a request itself."
+                fix = f"Write it under decoding as {show(key)}." if key in _DECODING else "Remove it."
+                yield Finding(stage.at("decoding", "extra", key), what, fix)
+
+
 def objective_is_scored(draft: Draft) -> Findings:
     """The search needs a stage with a metric to improve."""
     scored = [stage.name for stage in draft.stages if "metric" in stage.body]
     name = as_text(draft.part("objective").get("stage"))
     known = [stage.name for stage in draft.stages]
-    fix = 'Add "metric", for example {"name": "exact_match", "target": "answer"}.'
+    fix = 'Add "metric", for example {"name": "exact_match", "options": {"target": "answer"}}.'
     if name and name not in known:
         yield Finding("/objective/stage", *unknown("stage", name, known, "Name a stage of this spec."))
     elif name and name not in scored:

@@ -172,7 +172,17 @@ def _additional(error: ValidationError, _root: Schema) -> _Fault:
     for key in instance:
         if key not in known:
             what, fix = unknown("key", key, known, "Remove it, or put it where it belongs.")
+            if "options" in known:
+                fix = _moved(key, instance[key], fix)
             yield key, what.replace("no key is named", "there is no key"), fix
+
+
+def _moved(key: str, value: Any, fix: str) -> str:
+    """Say how an option is written that stands beside `options`; it may also be a misspelt key."""
+    place = f'under "options": {show({key: value})}'
+    if fix.startswith("Did you mean"):
+        return f"{fix} If it is an option, move it {place}."
+    return f"Move it {place}; if it is no option, remove it."
 
 
 def _enum(error: ValidationError, _root: Schema) -> _Fault:

@@ -109,7 +109,7 @@ def reply(identity: str, created: int, request: ChatRequest, choices: Sequence[C
                 "message": {"role": "assistant", "content": choice.text, "refusal": None},
                 "logprobs": None,
                 "finish_reason": choice.finish,
-                # Beyond the OpenAI format, where only the sum is known: exact costs whatever is drawn together.
+                # Beyond the OpenAI format, which knows only the sum: exact costs, whoever shares the request.
                 "usage": {"completion_tokens": len(choice.tokens)},
             }
             for index, choice in enumerate(choices)

@@ -91,7 +91,7 @@ def build_row(rng: random.Random, length: int, statements: int, retrievals: int 
 
     Args:
         statements: size of its world (the curriculum).
-        retrievals: how many of the seven questions about the whole world ask for statements, not for the answer.
+        retrievals: how many of seven questions about the whole world ask for statements, not the answer.
     """
     people = max(4, min(PEOPLE, 3 + statements // 3))
     row = Row(length)

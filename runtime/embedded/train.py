@@ -25,6 +25,8 @@ from agenttts.runtime.embedded.tokenizer import END, LABELS, token_id
 from agenttts.runtime.embedded.trainable import Parameters, collate, functional, initial, logits, torch
 
 LABEL = token_id("[1]")
+RETRIEVALS, DEEP_RETRIEVALS = 5, 1
+"""Questions of a row that ask for statements, see `build_row`; answering is what takes depth to learn."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,6 @@ class Recipe:
     ready: smoothed loss of retrieval below which worlds grow, by `growth` statements a step.
     full_steps: steps at full size after which the run ends early; the smaller sizes are meant to be weaker.
     deepen: smoothed loss of retrieval, at full size, below which the inner layers join.
-    retrievals, deep_retrievals: see `build_row`; once retrieval is learned, answering is what is left to learn.
     """
 
     steps: int
@@ -47,15 +48,13 @@ class Recipe:
     ready: float = 0.35
     growth: float = 0.02
     deepen: float = 0.15
-    retrievals: int = 5
-    deep_retrievals: int = 1
     full_steps: int | None = None
     warmup: int = 200
     seed: int = 1
 
 
 RECIPES = {
-    "tiny": Recipe(steps=8000, rate=2e-3, growing=(0.5, 0.75)),
+    "tiny": Recipe(steps=8000, rate=2e-3, growing=(0.5, 0.75), full_steps=1),
     "small": Recipe(steps=8000, rate=2e-3, growing=(0.25, 0.75)),
     "base": Recipe(steps=9000, rate=2e-3, growing=(0.25, 0.7)),
 }
@@ -92,20 +91,20 @@ class Progress:
         return self.step == recipe.steps or self.full == recipe.full_steps
 
 
-def train(
-    size: Size, recipe: Recipe, folder: Path, status: Path | None = None, resume: bool = False
-) -> None:
+def train(size: Size, recipe: Recipe, folder: Path, status: Path | None = None, resume: bool = False) -> None:
     """Run a recipe; weights and log are written every 100 steps, so an interrupted run leaves usable ones.
 
     Args:
         resume: go on from the weights and log in the folder; the optimizer warms up again.
     """
-    weights, progress, log = _resumed(size, folder) if resume else (initial(size, recipe.seed), Progress(), [])
+    weights, progress, log = (
+        _resumed(size, folder) if resume else (initial(size, recipe.seed), Progress(), [])
+    )
     rng = random.Random(recipe.seed + progress.step)
     optimizer = _optimizer(weights)
     losses, first = deque[float](maxlen=100), progress.step
     while not progress.ended(recipe):
-        retrievals = recipe.deep_retrievals if progress.deep else recipe.retrievals
+        retrievals = DEEP_RETRIEVALS if progress.deep else RETRIEVALS
         rows = [
             build_row(rng, recipe.length, statements(rng, progress.largest), retrievals)
             for _ in range(recipe.rows)
@@ -148,7 +147,8 @@ def _update(
     loss.backward()
     torch.nn.utils.clip_grad_norm_(weights.values(), 1.0)
     optimizer.step()
-    return loss.item(), losses[batch["weight"] == RETRIEVE_WEIGHT].mean().item()
+    retrieval = losses[batch["weight"] == RETRIEVE_WEIGHT]
+    return loss.item(), retrieval.mean().item() if len(retrieval) else 0.0
 
 
 def _entry(progress: Progress, losses: Collection[float]) -> dict[str, float]:

@@ -21,10 +21,11 @@ Document = dict[str, Any]
 
 
 def encode_request(request: SampleRequest) -> Document:
-    """Return a request as JSON."""
-    document = {f.name: getattr(request, f.name) for f in fields(request)}
+    """Return a request as JSON; without extra fields `extra` is left out, as before there were any."""
+    document = {f.name: getattr(request, f.name) for f in fields(request) if f.name != "extra"}
     messages = [{"role": m.role, "content": m.content} for m in request.messages]
-    return {**document, "messages": messages, "stop": list(request.stop)}
+    extra = {"extra": dict(request.extra)} if request.extra else {}
+    return {**document, "messages": messages, "stop": list(request.stop), **extra}
 
 
 def decode_request(document: Document) -> SampleRequest:

@@ -49,7 +49,7 @@ def spec() -> Spec:
                 "prompt": "{{ item.question }}",
                 "models": ["one"],
                 "samples": {"min": 1, "max": 4},
-                "metric": {"name": "exact_match", "target": "answer"},
+                "metric": {"name": "exact_match", "options": {"target": "answer"}},
                 "tokens": {"prompt": 64, "output": 4},
             }
         ],
@@ -230,12 +230,12 @@ def test_a_limit_in_dollars_needs_prices(run: Run, tmp_path: Path) -> None:
 def test_options_that_mean_nothing_are_found_by_check(run: Run, tmp_path: Path) -> None:
     def wrong(document: Spec) -> None:
         document["search"]["options"] = {"withuot": ["insight1"]}
-        document["stages"][0]["parser"] = {"name": "json", "schema": {"type": "nonsense"}}
+        document["stages"][0]["parser"] = {"name": "json", "options": {"schema": {"type": "nonsense"}}}
 
     lay_out(tmp_path, wrong)
     said(run, "check", "pipeline.json", code=2, words=("/search/options/withuot", 'Did you mean "without"?'))
     lay_out(tmp_path, lambda d: (wrong(d), d["search"].pop("options")))
-    said(run, "check", "pipeline.json", code=2, words=("/stages/0/parser", "'nonsense'"))
+    said(run, "check", "pipeline.json", code=2, words=("/stages/0/parser/options", "'nonsense'"))
 
 
 def test_a_budget_too_small_for_a_float_is_infeasible(run: Run, tmp_path: Path) -> None:

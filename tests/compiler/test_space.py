@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.compiler.cost import Cost
 from agenttts.compiler.cost_models import paper_amount
+from agenttts.compiler.counting import count_picks
 from agenttts.compiler.errors import AllocationError
 from agenttts.compiler.lengths import Lengths
+from agenttts.compiler.options import LIMIT_TICKS
 from agenttts.compiler.space import Space
 from agenttts.spec.model import Budget, PipelineSpec, Samples, Unit
 
@@ -60,7 +62,8 @@ def test_the_papers_printed_count_is_reproduced() -> None:
 def test_chatdev_has_1715779_allocations_counted_in_a_second() -> None:
     spec = paper_spec("chatdev", CHATDEV_BUDGET, samples=1000)
     start = time.process_time()
-    assert space_of(spec).count() == 1_715_779
+    space = space_of(spec)
+    assert space.count() == 1_715_779 and space.count_is_exact
     assert time.process_time() - start < 1
 
 
@@ -71,7 +74,7 @@ def test_spaces_of_a_million_million_are_counted_and_drawn_from() -> None:
     assert space.sample(lambda count: count - 1) in space
     six = [stage(name, ("3B", "7B"), samples=Samples(1, 50)) for name in "ABCDEF"]
     space = space_of(spec_of(*six, budget=Budget("paper", 400)))
-    assert 0 < space.count() < 100**6
+    assert 0 < space.count() < 100**6 and space.count_is_exact
     assert all(space.number(space.count() * i // 50) in space for i in range(50))
 
 
@@ -80,9 +83,40 @@ def test_spaces_of_a_million_million_are_counted_and_drawn_from() -> None:
 def test_count_iteration_membership_and_cost_agree(spec: PipelineSpec) -> None:
     space = space_of(spec)
     listed = list(space)
-    assert len(listed) == len(set(listed)) == space.count()
+    assert len(listed) == len(set(listed)) == space.count() and space.count_is_exact
     assert all(a in space and space.cost(a).fits(space.limit) for a in listed)
     assert (space.infeasible() is None) == bool(listed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(small_specs(), st.integers(1, 1000))
+def test_coarse_counting_leaves_out_only_what_nearly_spends_the_budget(
+    spec: PipelineSpec, cells: int
+) -> None:
+    space = space_of(spec)
+    picks = count_picks([row.ticks for row in space.options], LIMIT_TICKS, exact_sums=0, cells=cells)
+    numbered = {space._at(picks.unrank(number)) for number in range(picks.count)}
+    assert numbered <= set(space)
+    limit = space.limit.amount
+    room = limit - space.cost(space.cheapest()).amount
+    spare = len(space.options) * room / cells + 2e-9 * limit
+    assert all(limit - space.cost(a).amount < spare for a in set(space) - numbered)
+
+
+def test_ten_stages_of_300_choices_are_counted_and_drawn_from() -> None:
+    names, sizes = "ABCDEFGHIJ", ("3B", "8B", "70B")
+    stages = [stage(name, sizes, 1000 + 37 * i, 250 + 13 * i) for i, name in enumerate(names)]
+    free = space_of(spec_of(*stages, budget=Budget("flops", 1e30)))
+    assert (free.count(), free.count_is_exact) == (300**10, True)
+    exact_fit = free.cost(free.largest_single()).amount
+    space = space_of(spec_of(*stages, budget=Budget("flops", exact_fit)))
+    assert not space.count_is_exact
+    assert 10**20 < space.count() < 300**10
+    assert space.largest_single() in space
+    assert space.largest_single().replace("A", Choice("70B", 2)) not in space
+    drawn = [space.number(space.count() * i // 40) for i in range(40)]
+    assert len(set(drawn)) == 40
+    assert all(a in space and space.cost(a).fits(space.limit) for a in drawn)
 
 
 @settings(max_examples=60, deadline=None)

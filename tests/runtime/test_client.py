@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from agenttts.runtime.records import Message, SampleRequest
 from agenttts.runtime.retry import RetryPolicy, Surroundings
 from agenttts.runtime.secret import Secret
 from agenttts.runtime.testing import FakeServer, Refusal
-from agenttts.spec.model import ModelLimits, Price
+from agenttts.spec.model import OWN_FIELDS, ModelLimits, Price
 
 SEEDED = SampleRequest("m", (Message("user", "one two three"),), 0.9, 1.0, 5, ("x",), seed=100)
 
@@ -97,6 +98,36 @@ def test_no_seed_is_sent_without_one():
     with FakeServer() as server:
         complete(server, SampleRequest("m", SEEDED.messages, 0.9, 1.0, 5))
         assert not {"seed", "stop"} & set(server.requests[0])
+
+
+def test_what_is_null_is_not_sent():
+    with FakeServer() as server:
+        complete(server, SampleRequest("m", SEEDED.messages, None, None, 5))
+        assert set(server.requests[0]) == {"model", "messages", "n", "max_tokens"}
+
+
+def test_extra_fields_are_sent_beside_our_own():
+    extra = {"top_k": 20, "chat_template_kwargs": {"thinking": False}, "grammar": None}
+    with FakeServer() as server:
+        complete(server, replace(SEEDED, extra=extra))
+        complete(server)
+        assert server.requests[0] == server.requests[1] | extra
+        assert set(server.requests[1]) <= set(OWN_FIELDS)
+
+
+def test_max_completion_tokens_takes_the_place_of_max_tokens():
+    extra = {"max_completion_tokens": 64, "reasoning_effort": "low"}
+    with FakeServer() as server:
+        complete(server, replace(SEEDED, temperature=None, top_p=None, extra=extra))
+        assert not {"max_tokens", "temperature", "top_p"} & set(server.requests[0])
+        assert extra.items() <= server.requests[0].items()
+
+
+def test_extra_fields_reach_only_the_body():
+    with FakeServer() as server:
+        complete(server, replace(SEEDED, extra={"extra_headers": {"Authorization": "x"}, "timeout": 1e-9}))
+        assert server.requests[0]["timeout"] == 1e-9
+        assert server.keys == ["Bearer sk-canary"]
 
 
 @pytest.mark.parametrize(

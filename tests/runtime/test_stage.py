@@ -9,7 +9,7 @@ from agenttts.runtime import errors
 from agenttts.runtime.records import Item, Message, Sample, StageInput, StageOutcome, Usage
 from agenttts.runtime.sampler import Drawn
 from agenttts.runtime.stage import build, run_function, run_model
-from agenttts.spec.model import FusionSpec, Plugin, StageSpec, Template
+from agenttts.spec.model import Decoding, FusionSpec, Plugin, StageSpec, Template
 from tests.runtime.pipelines import ANSWER, PICK
 
 ITEM = Item("i1", {"question": "q1", "gold": [1, 2], "answer": "a1"})
@@ -53,6 +53,14 @@ def test_the_request_carries_messages_and_decoding():
     request, count = source.requests[0]
     assert request.messages == (Message("system", "Be short."), Message("user", "answer q1 by [1]"))
     assert (request.temperature, request.max_tokens, count) == (0.5, 9, 1)
+
+
+def test_the_request_carries_extra_fields():
+    extra = {"max_completion_tokens": 64, "reasoning_effort": "low"}
+    _, source = run(replace(ANSWER, decoding=Decoding(None, None, max_tokens=9, extra=extra)), "a1")
+    request, _ = source.requests[0]
+    assert (request.temperature, request.top_p, request.max_tokens) == (None, None, 64)
+    assert request.extra == extra
 
 
 def test_nothing_parsed_is_unscored_with_a_reason():

@@ -186,7 +186,7 @@ CASES = {
         [("/objective/stage", 48, "has no metric")],
     ),
     "nothing scored": (
-        '      "metric": {"name": "exact_match", "target": "answer"},\n',
+        '      "metric": {"name": "exact_match", "options": {"target": "answer"}},\n',
         "",
         [("/objective/stage", 47, '"answer" has no metric')],
     ),
@@ -197,14 +197,67 @@ CASES = {
     "unknown function": ('"run_program"', '"rm"', [("/stages/1/function/name", 34, 'Known: "run_program"')]),
     "unknown searcher": ('"searcher": "random"', '"searcher": "rnd"', [("/search/searcher", 50, '"random"')]),
     "metric option missing": (
-        ', "target": "answer"}',
+        ', "options": {"target": "answer"}}',
         "}",
+        [("/stages/2/metric", 44, 'Options are written {"name": "exact_match", "options": {...}}.')],
+    ),
+    "metric option missing among options": (
+        '{"target": "answer"}',
+        "{}",
+        [("/stages/2/metric/options", 44, 'the key "target" is missing')],
+    ),
+    "metric option missing in the short form": (
+        '{"name": "exact_match", "options": {"target": "answer"}}',
+        '"exact_match"',
         [("/stages/2/metric", 44, 'the key "target" is missing')],
+    ),
+    "metric option beside the name": (
+        '"options": {"target": "answer"}',
+        '"target": "answer"',
+        [("/stages/2/metric/target", 44, 'Move it under "options": {"target": "answer"}')],
+    ),
+    "parser option beside the name": (
+        '"parser": "ids"',
+        '"parser": {"name": "ids", "pattern": "x"}',
+        [("/stages/0/parser/pattern", 30, 'Move it under "options": {"pattern": "x"}')],
+    ),
+    "fusion option beside the name": (
+        '"fusion": "set_vote"',
+        '"fusion": {"name": "set_vote", "keep": "union"}',
+        [("/stages/0/fusion/keep", 31, 'Move it under "options": {"keep": "union"}')],
+    ),
+    "function option beside the name": (
+        '"options": {"timeout_s": 3}',
+        '"timeout_s": 3',
+        [("/stages/1/function/timeout_s", 34, 'Move it under "options": {"timeout_s": 3}')],
+    ),
+    "search option beside the searcher": (
+        '"searcher": "random"',
+        '"searcher": "random", "without": ["insight1"]',
+        [("/search/without", 50, 'Move it under "options": {"without": ["insight1"]}')],
+    ),
+    "misspelt key beside a name": (
+        '"options": {"target": "answer"}',
+        '"optons": {"target": "answer"}',
+        [
+            ("/stages/2/metric", 44, 'the key "target" is missing'),
+            ("/stages/2/metric/optons", 44, 'Did you mean "options"?'),
+        ],
+    ),
+    "options as a list": (
+        '{"target": "answer"}',
+        '["answer"]',
+        [("/stages/2/metric/options", 44, "must be an object")],
+    ),
+    "unknown metric option": (
+        '{"target": "answer"}',
+        '{"target": "answer", "tagret": "question"}',
+        [("/stages/2/metric/options/tagret", 44, 'mean "target"')],
     ),
     "metric of an unmapped field": (
         '"target": "answer"',
         '"target": "anwser"',
-        [("/stages/2/metric/target", 44, 'mean "answer"')],
+        [("/stages/2/metric/options/target", 44, 'mean "answer"')],
     ),
     "function option of the wrong type": (
         '{"timeout_s": 3}',
@@ -220,6 +273,35 @@ CASES = {
         '"name": "llm", ',
         '"name": "llm", "model": "huge", ',
         [("/stages/2/fusion/model", 43, 'no model is named "huge"')],
+    ),
+    # decoding
+    "temperature as a text": (
+        '"temperature": 0.9',
+        '"temperature": "hot"',
+        [("/stages/0/decoding/temperature", 29, "a number or null")],
+    ),
+    "extra field that is set elsewhere": (
+        '"temperature": 0.9',
+        '"extra": {"top_k": 20, "temperature": 0.9}',
+        [("/stages/0/decoding/extra/temperature", 29, 'Write it under decoding as "temperature".')],
+    ),
+    "extra field that is agenttts' own": (
+        '"temperature": 0.9',
+        '"extra": {"n": 4, "stream": true}',
+        [
+            ("/stages/0/decoding/extra/n", 29, "Remove it."),
+            ("/stages/0/decoding/extra/stream", 29, "sets the field"),
+        ],
+    ),
+    "extra fields as a list": (
+        '"temperature": 0.9',
+        '"extra": ["top_k"]',
+        [("/stages/0/decoding/extra", 29, "an object")],
+    ),
+    "longest completion as a text": (
+        '"temperature": 0.9',
+        '"extra": {"max_completion_tokens": "64"}',
+        [("/stages/0/decoding/extra/max_completion_tokens", 29, "a whole number")],
     ),
     # templates
     "broken template": (PICK, '{{ item.facts"', [("/stages/0/prompt", 26, "line 1 of the template")]),
@@ -364,6 +446,16 @@ CASES = {
         '"output": 32',
         '"output": 65',
         [("/stages/2/tokens/output", 45, "max_tokens is 64")],
+    ),
+    "planned above max_completion_tokens": (
+        '"temperature": 0.9',
+        '"extra": {"max_completion_tokens": 8}',
+        [("/stages/0/tokens/output", 32, "max_completion_tokens is 8")],
+    ),
+    "context too short for max_completion_tokens": (
+        '"temperature": 0.9',
+        '"extra": {"max_completion_tokens": 1000}',
+        [("/stages/0/models/0", 27, "Lower decoding.extra.max_completion_tokens")],
     ),
     "context too short": (
         '"prompt": 128,',

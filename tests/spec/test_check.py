@@ -40,7 +40,7 @@ MINIMAL = {
             "prompt": "{{ item.question }}",
             "models": ["tiny"],
             "samples": 4,
-            "metric": {"name": "exact_match", "target": "answer"},
+            "metric": {"name": "exact_match", "options": {"target": "answer"}},
             "tokens": {"prompt": 40, "output": 2},
         }
     ],
@@ -90,6 +90,25 @@ def test_what_is_written_arrives_in_the_spec(checked, base_text):
     assert spec.model("large").price == m.Price(0.3, 1.2)
     assert spec.search.limits == m.Limits(tokens=1_000_000, usd=20)
     assert [stage.name for stage in spec.model_stages] == ["pick", "answer"]
+
+
+def test_options_and_extra_fields_arrive_in_the_spec(checked, base_text):
+    decoding = '"decoding": {"temperature": 0.9, "max_tokens": 64}'
+    extra = '"extra": {"top_k": 20, "max_completion_tokens": 96.0}'
+    text = base_text.replace(decoding, f'"decoding": {{"temperature": null, "top_p": null, {extra}}}')
+    text = text.replace('"set_vote"', '{"name": "set_vote", "options": {"keep": "union"}}')
+    pick = checked(text).spec.stage("pick")
+    assert pick.decoding == m.Decoding(None, None, extra={"top_k": 20, "max_completion_tokens": 96})
+    assert repr(pick.decoding.longest_output) == "96"
+    assert pick.fusion == m.FusionSpec("set_vote", {"keep": "union"})
+    assert checked(base_text).spec.stage("pick").decoding == m.Decoding(0.9, max_tokens=64)
+
+
+@pytest.mark.parametrize("plain", ["majority", {"name": "majority"}, {"name": "majority", "options": {}}])
+def test_a_name_alone_is_the_short_form(plain, checked):
+    document = copy.deepcopy(MINIMAL)
+    document["stages"][0]["fusion"] = plain
+    assert checked(json.dumps(document)).spec.stages[0].fusion == m.FusionSpec("majority")
 
 
 def test_a_whole_number_may_be_written_with_a_point(checked):

@@ -24,6 +24,21 @@ CHANGES = [
         BOTH,
     ),
     ('"temperature": 0.9', '"temperature": 0.8', "/stages/0/decoding/temperature", BOTH),
+    ('"temperature": 0.9', '"temperature": null', "/stages/0/decoding/temperature", BOTH),
+    ('"temperature": 0.9', '"temperature": 0.9, "top_p": null', "/stages/0/decoding/top_p", BOTH),
+    (
+        '"temperature": 0.9',
+        '"temperature": 0.9, "extra": {"top_k": 20}',
+        "/stages/0/decoding/extra/top_k",
+        BOTH,
+    ),
+    (
+        '"temperature": 0.9',
+        '"temperature": 0.9, "extra": {"grammar": null}',
+        "/stages/0/decoding/extra/grammar",
+        BOTH,
+    ),
+    ('"target": "answer"', '"target": "question"', "/stages/2/metric/options/target", NONE),
     ('"parser": "ids"', '"parser": "json"', "/stages/0/parser/name", LATER),
     ('"set_vote"', '"majority"', "/stages/0/fusion/name", LATER),
     ('"timeout_s": 3', '"timeout_s": 4', "/stages/1/function/options/timeout_s", LATER),
@@ -45,6 +60,21 @@ def test_a_change_names_the_stages_whose_samples_it_spoils(old, new, pointer, sp
     before, after = checked(base_text).spec, checked(base_text.replace(old, new)).spec
     assert [(change.pointer, change.spoils) for change in diff(before, after)] == [(pointer, spoiled)]
     assert samples_stay_valid(before, after) == {name: name not in spoiled for name in BOTH}
+
+
+def test_a_max_tokens_that_is_not_sent_makes_no_difference(checked, base_text):
+    one, other = (
+        base_text.replace(
+            '"temperature": 0.9, "max_tokens": 64',
+            f'"max_tokens": {written}, "extra": {{"max_completion_tokens": 96}}',
+        )
+        for written in (64, 80)
+    )
+    assert diff(checked(one).spec, checked(other).spec) == ()
+    assert [change.pointer for change in diff(checked(base_text).spec, checked(one).spec)] == [
+        "/stages/0/decoding/extra/max_completion_tokens",
+        "/stages/0/decoding/max_tokens",
+    ]
 
 
 def test_equal_specs_have_no_difference(checked, base_text):

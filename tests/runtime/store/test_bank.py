@@ -49,11 +49,39 @@ def test_many_keys_are_read_at_once(bank):
 
 
 @pytest.mark.parametrize(
-    "change", [{"temperature": 0.8}, {"top_p": 0.5}, {"max_tokens": 6}, {"stop": ()}, {"seed": None}]
+    "change",
+    [
+        {"temperature": 0.8},
+        {"temperature": None},
+        {"top_p": 0.5},
+        {"top_p": None},
+        {"max_tokens": 6},
+        {"stop": ()},
+        {"seed": None},
+        {"extra": {"top_k": 20}},
+        {"extra": {"grammar": None}},
+    ],
 )
 def test_the_key_depends_on_every_field(change):
     assert sample_key(request(**change)) != sample_key(request())
     assert sample_key(request()) == sample_key(request())
+
+
+def test_the_order_of_extra_fields_does_not_count():
+    one, other = {"top_k": 20, "min_p": 0.1}, {"min_p": 0.1, "top_k": 20.0}
+    assert sample_key(request(extra=one)) == sample_key(request(extra=other))
+    assert sample_key(request(extra=one)) != sample_key(request(extra={"top_k": 21, "min_p": 0.1}))
+
+
+def test_the_key_of_a_request_without_extra_fields_stays():
+    """Samples banked before there were extra fields still serve."""
+    assert sample_key(request()) == "904e9df2c268add4722c114817fe2405e655145f5096f14cad4136b223b23a82"
+
+
+def test_samples_with_extra_fields_come_back(bank):
+    wanted = request(temperature=None, extra={"max_completion_tokens": 9})
+    bank.put(wanted, samples(0))
+    assert list(bank.entries()) == [(wanted, samples(0))]
 
 
 def test_it_counts_and_gives_back_what_it_holds(bank):

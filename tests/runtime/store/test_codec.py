@@ -44,11 +44,12 @@ REQUEST = st.builds(
     SampleRequest,
     identity=NAME,
     messages=st.lists(st.builds(Message, NAME, NAME), max_size=2).map(tuple),
-    temperature=NUMBER,
-    top_p=NUMBER,
+    temperature=st.none() | NUMBER,
+    top_p=st.none() | NUMBER,
     max_tokens=st.integers(1, 9),
     stop=st.lists(NAME, max_size=2).map(tuple),
     seed=st.none() | st.integers(0, 9),
+    extra=st.dictionaries(NAME, st.none() | st.integers(0, 9) | st.lists(NAME, max_size=2), max_size=2),
 )
 
 
