@@ -7,10 +7,10 @@ two pointers.
 
 Exact tables cost one addition per number and distinct sum behind it. That grows with the product of the
 larger half's list lengths, unless sums merge or the limit is tight. A half with more than EXACT_SUMS sums, or
-four times as many additions, is given up: half a second and 0.1 GB at most. Instead all numbers are rounded up
-to multiples of a step, chosen so that the room between the smallest sum and the limit holds CELLS steps. Time
-and memory then grow with lists x numbers per list x CELLS, however many picks there are. Rounded numbers admit
-no pick that does not fit, and miss none that leaves a step of room per list.
+four times as many additions, is given up: half a second and 0.1 GB at most. Instead all numbers are rounded
+up to multiples of a step, chosen so that the room between the smallest sum and the limit holds CELLS steps.
+Time and memory then grow with lists x numbers per list x CELLS, however many picks there are. Rounded numbers
+admit no pick that does not fit, and miss none that leaves a step of room per list.
 """
 
 from __future__ import annotations

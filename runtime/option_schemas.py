@@ -31,7 +31,7 @@ OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
     "parsers": {
         "text": _options(after=TEXT),
         "ids": _options(pattern={"type": "string", "format": "regex"}, allow_empty={"type": "boolean"}),
-        "choice": _options(("options",), options={"type": "array", "minItems": 1, "items": TEXT}),
+        "choice": _options(("choices",), choices={"type": "array", "minItems": 1, "items": TEXT}),
         "json": _options(schema={"type": ["object", "boolean"]}),
     },
     "fusions": {

@@ -91,22 +91,22 @@ def _id(text: str) -> int | str:
 
 
 def choice_parser(options: Options) -> Parser:
-    """Give the one of the given options that the text names, as it is written in the options.
+    """Give the one of the choices that the text names, as it is written there.
 
-    The whole text, folded, may be the option; otherwise exactly one option must occur as a whole word (the
-    longest wins where they overlap). Options of one character count only where they are marked as an answer
+    The whole text, folded, may be the choice; otherwise exactly one must occur as a whole word (the
+    longest wins where they overlap). Choices of one character count only where they are marked as an answer
     ("answer is B", "(B)", "B."), because "a" is also a word.
 
     Options:
-        options: the allowed texts.
+        choices: the allowed texts.
 
-    >>> choice_parser({"options": ["yes", "no"]})("No, it is not.")
+    >>> choice_parser({"choices": ["yes", "no"]})("No, it is not.")
     'no'
     """
-    known(options, "options")
-    texts = options.get("options")
+    known(options, "choices")
+    texts = options.get("choices")
     if not isinstance(texts, list) or not texts or not all(isinstance(t, str) and fold(t) for t in texts):
-        raise OptionError("option 'options' must be a list of texts.")
+        raise OptionError("option 'choices' must be a list of texts.")
     by_fold = {fold(str(t)): str(t) for t in texts}
     words = _choice_pattern(by_fold)
 
@@ -116,7 +116,7 @@ def choice_parser(options: Options) -> Parser:
         found = {next(g for g in m.groups() if g is not None) for m in words.finditer(fold(text))}
         if len(found) == 1:
             return by_fold[found.pop()]
-        return Unparsed(f"names {len(found)} of the {len(by_fold)} options")
+        return Unparsed(f"names {len(found)} of the {len(by_fold)} choices")
 
     return parse
 

@@ -93,7 +93,7 @@ def plan_document(
     guess = estimate(spec, space.lengths, items, holdout)
     assert not isinstance(guess, Infeasible), "the caller checked that something fits"
     result: dict[str, Any] = {
-        "space": {"allocations": space.count()},
+        "space": {"allocations": space.count(), "exact": space.count_is_exact},
         "stages": [_stage_document(space, stage.name) for stage in spec.model_stages],
         "estimate": guess.document(),
     }

@@ -36,7 +36,7 @@ def cost_text(cost: dict[str, Any]) -> str:
 def plan_text(spec: PipelineSpec, report: dict[str, Any]) -> str:
     """Lay a plan out as text."""
     lines = [
-        f"{spec.name}: {report['space']['allocations']:,} allocations fit the budget of "
+        f"{spec.name}: {_count(report['space'])} allocations fit the budget of "
         f"{amount(spec.budget.per_item, spec.budget.unit)} per item",
         "",
         f"{'stage':<16}{'model':<20}{'one sample':>22}{'most samples':>14}",
@@ -49,6 +49,10 @@ def plan_text(spec: PipelineSpec, report: dict[str, Any]) -> str:
     if "allocation" in report:
         lines += ["", *_allocation_lines(report["allocation"])]
     return "\n".join(lines)
+
+
+def _count(space: dict[str, Any]) -> str:
+    return f"{'' if space['exact'] else 'at least '}{space['allocations']:,}"
 
 
 def _estimate_lines(guess: dict[str, Any]) -> list[str]:

@@ -128,11 +128,14 @@ def _check_items(asked: int | None, known: int) -> None:
 def _check_resumable(request: Launch) -> None:
     """See that a search to resume is this one: same spec, data and options, or results would not belong."""
     from agenttts.runtime.launch import digest_of
-    from agenttts.runtime.searches import read_search
+    from agenttts.runtime.searches import UnknownSearchError, read_search
 
     assert request.search_id is not None and request.loaded.spec is not None
     with opened(request.store_url) as journal:
-        recorded = read_search(journal, request.search_id)
+        try:
+            recorded = read_search(journal, request.search_id)
+        except UnknownSearchError as error:
+            raise common.Stop(f"--resume: {error}", common.Exit.MISTAKE) from None
     begun, now = recorded.facts["overrides"], request.overrides.document()
     changed = [
         name

@@ -3,7 +3,7 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agenttts.compiler.counting import CELLS, EXACT_SUMS, Picks, count_picks
+from agenttts.compiler.counting import CELLS, Picks, count_picks
 
 LISTS = st.lists(st.lists(st.integers(-5, 30), min_size=1, max_size=5), max_size=5)
 WIDE = st.lists(st.lists(st.integers(-(10**6), 10**12), min_size=1, max_size=9), min_size=1, max_size=4)
@@ -73,11 +73,11 @@ def test_tables_stay_small_however_many_picks_there_are() -> None:
     assert len(set(places)) == 50 and max(totals) <= limit
 
 
-def test_exact_tables_are_given_up_before_they_grow_large() -> None:
-    lists = [[3**i * 7**n for n in range(65)] for i in range(6)]
-    picks = count_picks(lists, 10**60, cells=100)
-    assert not picks.exact
-    assert max(len(t) for half in (picks.left, picks.right) for t in half.tables) <= 101 < EXACT_SUMS
+def test_exact_tables_are_given_up_beyond_their_size() -> None:
+    """Two halves of two lists; powers of two, so that no sums merge."""
+    eight, nine = ([[2 ** (10 * i + n) for n in range(size)] for i in range(4)] for size in (8, 9))
+    assert count_picks(eight, 2**36, exact_sums=64, cells=10).exact
+    assert not count_picks(nine, 2**36, exact_sums=64, cells=10).exact
 
 
 def test_rounding_is_exact_where_everything_fits() -> None:

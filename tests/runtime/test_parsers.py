@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agenttts.runtime.options import OptionError
 from agenttts.runtime.parsers import PARSERS, Unparsed
 
-OPTIONS = {"choice": {"options": ["yes", "no", "B"]}}
+OPTIONS = {"choice": {"choices": ["yes", "no", "B"]}}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(codec="utf-8")),
     lambda inner: (
@@ -29,12 +29,12 @@ JSON = st.recursive(
         ("ids", {"pattern": r"#(\w+)"}, "#a #b1 #a", ["a", "b1"]),
         ("ids", {"pattern": r"\d+"}, "7, 07", [7]),
         ("ids", {"allow_empty": True}, "none", []),
-        ("choice", {"options": ["Yes", "No"]}, "no!", "No"),
-        ("choice", {"options": ["safe", "not safe"]}, "It is not safe.", "not safe"),
-        ("choice", {"options": ["likely", "unlikely"]}, "Quite unlikely", "unlikely"),
-        ("choice", {"options": ["A", "B"]}, "A dog is what I see; the answer is (B).", "B"),
-        ("choice", {"options": ["A", "B"]}, "B) because", "B"),
-        ("choice", {"options": ["A", "B"]}, "a", "A"),
+        ("choice", {"choices": ["Yes", "No"]}, "no!", "No"),
+        ("choice", {"choices": ["safe", "not safe"]}, "It is not safe.", "not safe"),
+        ("choice", {"choices": ["likely", "unlikely"]}, "Quite unlikely", "unlikely"),
+        ("choice", {"choices": ["A", "B"]}, "A dog is what I see; the answer is (B).", "B"),
+        ("choice", {"choices": ["A", "B"]}, "B) because", "B"),
+        ("choice", {"choices": ["A", "B"]}, "a", "A"),
         ("json", {}, '{"a": 1}', {"a": 1}),
         ("json", {}, " 42 ", 42),
         ("json", {}, 'Here:\n```json\n[1, 2]\n```\nand {"b": 3}', [1, 2]),
@@ -52,9 +52,9 @@ def test_value_is_found(name, options, text, value):
         ("text", {}, " \n"),
         ("text", {"after": "Answer:"}, "Paris"),
         ("ids", {}, "two and three"),
-        ("choice", {"options": ["yes", "no"]}, "yes or no"),
-        ("choice", {"options": ["yes", "no"]}, "nothing known"),
-        ("choice", {"options": ["A", "B"]}, "A dog"),
+        ("choice", {"choices": ["yes", "no"]}, "yes or no"),
+        ("choice", {"choices": ["yes", "no"]}, "nothing known"),
+        ("choice", {"choices": ["A", "B"]}, "A dog"),
         ("json", {}, "no json"),
         ("json", {}, "NaN"),
         ("json", {}, '{"a": 1, "a": 2}'),
@@ -108,7 +108,7 @@ def test_ids_are_distinct_and_in_order(ids):
         ("ids", {"pattern": "("}),
         ("ids", {"pattern": 3}),
         ("choice", {}),
-        ("choice", {"options": ["..."]}),
+        ("choice", {"choices": ["..."]}),
         ("json", {"schema": {"type": "nonsense"}}),
     ],
 )
