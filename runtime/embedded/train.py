@@ -1,7 +1,12 @@
 """Train the embedded models on a CPU: `python -m agenttts.runtime.embedded.train --size tiny`.
 
-The same seed and number of steps give the same run on the same machine. Needs PyTorch, which nothing else
-here does.
+The same recipe gives the same run on the same machine. Needs PyTorch, which nothing else here does.
+
+The two outer layers alone learn retrieval, on worlds that grow with their skill; then the inner layers
+join and learn to follow two hops in one go. `tiny` stops when its worlds are full and `small` leaves the
+curriculum early, so their retrieval stays imperfect; this is deliberate. The shipped `tiny` is one run.
+`base` was interrupted and resumed with `--resume`, and `small` finished in a second process, so a new run of
+those gives a model like it, not the same bits.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +30,20 @@ from agenttts.runtime.embedded.tokenizer import END, LABELS, token_id
 from agenttts.runtime.embedded.trainable import Parameters, collate, functional, initial, logits, torch
 
 LABEL = token_id("[1]")
+FINISH_SEED = 4
 RETRIEVALS, DEEP_RETRIEVALS = 5, 1
 """Questions of a row that ask for statements, see `build_row`; answering is what takes depth to learn."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Last steps of a size that stopped early: all layers, worlds of full size, and no more questions about
+    whole worlds that ask for statements. rate: at the start; it falls linearly to 0.
+    """
+
+    steps: int
+    rate: float
+    warmup: int = 20
 
 
 @dataclass(frozen=True)
@@ -38,6 +55,7 @@ class Recipe:
     ready: smoothed loss of retrieval below which worlds grow, by `growth` statements a step.
     full_steps: steps at full size after which the run ends early; the smaller sizes are meant to be weaker.
     deepen: smoothed loss of retrieval, at full size, below which the inner layers join.
+    stop: step at which the curriculum ends early. finish: what follows it.
     """
 
     steps: int
@@ -49,13 +67,15 @@ class Recipe:
     growth: float = 0.02
     deepen: float = 0.15
     full_steps: int | None = None
+    stop: int | None = None
+    finish: Finish | None = None
     warmup: int = 200
     seed: int = 1
 
 
 RECIPES = {
     "tiny": Recipe(steps=8000, rate=2e-3, growing=(0.5, 0.75), full_steps=1),
-    "small": Recipe(steps=8000, rate=2e-3, growing=(0.25, 0.75)),
+    "small": Recipe(steps=8000, rate=2e-3, growing=(0.25, 0.75), stop=2600, finish=Finish(1600, 1.5e-3)),
     "base": Recipe(steps=9000, rate=2e-3, growing=(0.25, 0.7)),
 }
 
@@ -88,7 +108,7 @@ class Progress:
 
     def ended(self, recipe: Recipe) -> bool:
         """Say whether the run is over."""
-        return self.step == recipe.steps or self.full == recipe.full_steps
+        return self.step in (recipe.steps, recipe.stop) or self.full == recipe.full_steps
 
 
 def train(size: Size, recipe: Recipe, folder: Path, status: Path | None = None, resume: bool = False) -> None:
@@ -118,6 +138,23 @@ def train(size: Size, recipe: Recipe, folder: Path, status: Path | None = None, 
             log.append(_entry(progress, losses) | evaluate(weights, size, recipe))
             save(weights, size, log, folder)
             _tell(status, f"{size.name} {json.dumps(log[-1])}\n")
+    if recipe.finish is not None:
+        _finish(weights, size, recipe, recipe.finish, log)
+        save(weights, size, log, folder)
+
+
+def _finish(
+    weights: Parameters, size: Size, recipe: Recipe, finish: Finish, log: list[dict[str, float]]
+) -> None:
+    rng, optimizer, before = random.Random(recipe.seed + FINISH_SEED), _optimizer(weights), log[-1]["step"]
+    for step in range(1, finish.steps + 1):
+        rows = [build_row(rng, recipe.length, statements(rng, 24.0), 0) for _ in range(recipe.rows)]
+        for group in optimizer.param_groups:
+            group["lr"] = finish.rate * min(1, step / finish.warmup) * (1 - step / (finish.steps + 1))
+        _update(weights, size, optimizer, collate(rows), deep=True)
+        if step % 100 == 0 or step == finish.steps:
+            entry = {"step": before + step, "statements": 24.0, "deep": True}
+            log.append(entry | evaluate(weights, size, recipe))
 
 
 def _resumed(size: Size, folder: Path) -> tuple[Parameters, Progress, list[dict[str, float]]]:
@@ -192,7 +229,8 @@ def save(weights: Parameters, size: Size, log: Sequence[dict[str, float]], folde
     arrays = {key: value.detach().numpy().astype(np.float16) for key, value in weights.items()}
     shape = np.array([size.layers, size.hidden, size.heads, size.vocabulary, size.context], dtype=np.int32)
     np.savez(folder / f"{size.name}.npz", shape=shape, **arrays)
-    (folder / f"{size.name}.log.json").write_text(json.dumps(list(log), indent=0) + "\n", encoding="utf-8")
+    lines = ",\n".join(json.dumps(entry) for entry in log)
+    (folder / f"{size.name}.log.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
 def _schedule(step: int, first: int, recipe: Recipe) -> float:
@@ -216,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.backends.mkldnn.matmul.fp32_precision = "bf16"
     recipe = RECIPES[options.size]
     if options.steps is not None:
-        recipe = Recipe(**{**recipe.__dict__, "steps": options.steps})
+        recipe = replace(recipe, steps=options.steps)
     train(CATALOG[options.size], recipe, options.output, options.status, options.resume)
 
 

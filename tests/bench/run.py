@@ -26,7 +26,7 @@ RECORDING = EXAMPLE / "landscape.parquet"
 PAGE = ROOT / "docs" / "benchmarks.md"
 SIZES = ("tiny", "small", "base")
 COUNTS = (1, 2, 5, 10, 20, 40)
-RETRIEVALS = {"bad": Choice("tiny", 1), "middling": Choice("small", 1), "good": Choice("base", 20)}
+RETRIEVALS = {"bad": Choice("tiny", 4), "middling": Choice("small", 4), "good": Choice("base", 20)}
 BEST_ROWS = 12
 Outcomes = Mapping[Allocation, tuple[ItemOutcome, ...]]
 
@@ -76,7 +76,7 @@ def allocation(retrieve: Choice, answer: Choice) -> Allocation:
 
 def scaling(spec: PipelineSpec, items: Sequence[Item], folder: Path, server: Endpoint) -> list[str]:
     """Measure both stages by size and samples, and `answer` under three qualities of retrieval."""
-    wide = unlimited(spec, COUNTS)
+    wide = unlimited(spec, sorted({*COUNTS, *(given.samples for given in RETRIEVALS.values())}))
     cheap = Choice("tiny", 1)
     first = [allocation(Choice(size, n), cheap) for size in SIZES for n in COUNTS]
     second = [
