@@ -40,7 +40,7 @@ def write(path: Path, space: Space, results: Mapping[Allocation, tuple[ItemOutco
 
 @dataclass(frozen=True)
 class Row:
-    """One allocation of a recording with its mean objective score and its planned cost per item."""
+    """One allocation of a recording: mean objective score over scored items, planned cost per item."""
 
     allocation: Allocation
     score: float
@@ -56,7 +56,8 @@ def read(path: Path, stages: tuple[str, ...], objective: str) -> list[Row]:
         groups.setdefault(key, []).append(row)
     rows = []
     for key, group in groups.items():
-        scores = [float(str(row[f"{objective}.score"])) for row in group]
+        given = [row[f"{objective}.score"] for row in group]
+        scores = [float(str(score)) for score in given if score is not None]
         allocation = Allocation.of({s: {"model": m, "samples": n} for s, m, n in key})
         rows.append(Row(allocation, sum(scores) / len(scores), float(str(group[0]["cost"]))))
     return sorted(rows, key=lambda row: (-row.score, row.cost))

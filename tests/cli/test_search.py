@@ -27,7 +27,7 @@ def lay_out(folder: Path, server: Endpoint) -> None:
     """Copy the example, with the models behind a running endpoint whose counters the tests can read."""
     spec: dict[str, Any] = json.loads((EXAMPLE / "pipeline.json").read_text("utf-8"))
     spec["data"]["holdout"]["rows"] = [200, 216]
-    shapes = {"tiny": (128_000, 2, 64), "small": (380_000, 3, 96), "base": (850_000, 4, 128)}
+    shapes = {"tiny": (79_296, 2, 48), "small": (180_352, 3, 64), "base": (493_056, 4, 96)}
     for name, (parameters, layers, hidden) in shapes.items():
         spec["models"][name] = {
             "worker": "api",
