@@ -154,7 +154,7 @@ def _overhead_lines(costs: overhead.Overhead, drawn: int, seconds: float) -> lis
         f"- A trial of 200 items from the bank takes {costs.local_s / costs.fresh_s:.1%} of one that draws.",
         f"- Ray adds {costs.ray_ms_per_call:.1f} ms to each of the {costs.calls} stage calls of a trial, "
         f"{costs.ray_share:.1%} of one that draws.",
-        f"- The embedded server drew {drawn:,} completions for the tables above, in {seconds:.0f} s all together.",
+        f"- The embedded server drew {drawn:,} completions in {seconds:.0f} s.",
     ]
 
 
