@@ -11,6 +11,7 @@ from agenttts.runtime.archive import archive_digest
 from agenttts.runtime.decision import Decision
 from agenttts.runtime.records import Archive, Usage
 from agenttts.runtime.statistics import Summary
+from agenttts.runtime.store.codec import encode_usage
 from agenttts.runtime.tracking import SearchEnd
 from agenttts.spec.model import Json
 
@@ -48,6 +49,7 @@ def outcome_document(outcome: SearchOutcome) -> dict[str, Json]:
         "reason": outcome.reason,
         "best": best_trial,
         "holdout": None if holdout is None else summary_document(holdout),
+        "spent": encode_usage(outcome.spent),
         "archive_digest": archive_digest(outcome.archive),
     }
 

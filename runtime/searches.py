@@ -11,9 +11,10 @@ from agenttts.runtime.checking import catalog
 from agenttts.runtime.decision import Decision, best
 from agenttts.runtime.history import replay
 from agenttts.runtime.plugins import plugins
-from agenttts.runtime.records import Archive, Item, TrialState
+from agenttts.runtime.records import Archive, Item, TrialState, Usage
 from agenttts.runtime.report.figures import ReportData, ReportHeader, report_data
 from agenttts.runtime.statistics import Interval, Summary
+from agenttts.runtime.store.codec import decode_usage
 from agenttts.runtime.store.journal import Event, Journal
 from agenttts.runtime.values import digest, identity_of
 from agenttts.spec.check import check
@@ -72,6 +73,12 @@ class Recorded:
     def decision(self) -> Decision | None:
         """The answer the archive supports."""
         return best(self.archive, self.spec.search.tolerance, self.spec.objective.direction)
+
+    @property
+    def spent(self) -> Usage | None:
+        """What the last session's end said was drawn in all, None before that."""
+        found = self.finished and self.finished.get("spent")
+        return decode_usage(dict(found)) if found else None
 
     @property
     def holdout(self) -> Summary | None:
@@ -155,6 +162,7 @@ def report_of(recorded: Recorded, finished: str) -> ReportData:
         searcher=recorded.spec.search.searcher,
         seed=recorded.spec.search.seed,
         holdout=recorded.holdout,
+        spent=recorded.spent,
     )
     return report_data(recorded.spec, recorded.archive, header)
 

@@ -25,7 +25,8 @@ from agenttts.spec.model import PipelineSpec
 class ReportHeader:
     """What the archive does not know: ids, digests, git state, how the search ended, the held-out check.
 
-    finished: when, as text. holdout: None when there was no held-out part, or it was not measured.
+    finished: when, as text. holdout: None when there was no held-out part, or it was not measured. spent: all
+    that was drawn, the held-out check included; None: only the trials are known.
     """
 
     search_id: str
@@ -38,6 +39,7 @@ class ReportHeader:
     searcher: str = ""
     seed: int = 0
     holdout: Summary | None = None
+    spent: Usage | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -139,7 +141,7 @@ def report_data(spec: PipelineSpec, archive: Archive, header: ReportHeader) -> R
         stages=tuple(_stage_figure(stage.name, archive, rows) for stage in spec.model_stages),
         guidelines=archive.guidelines,
         states={state.value: sum(r.state is state for r in archive.results) for state in TrialState},
-        spent=sum((r.drawn for r in archive.results), Usage()),
+        spent=header.spent or sum((r.drawn for r in archive.results), Usage()),
         needed=sum((r.usage for r in archive.results), Usage()),
         seconds=sum(r.seconds for r in archive.results),
     )

@@ -127,6 +127,7 @@ def test_list_status_report_and_export_read_the_journal(folder: Path, searched: 
     assert (status["status"], status["trials"]) == ("complete", 6)
     figures = call(folder, "report", name, "--json").json
     assert figures["archive_digest"] == searched["archive_digest"]
+    assert figures["spent"]["completions"] == searched["spent"]["completions"]
     assert call(folder, "report", name, "-o", "page.html").code == 0
     assert "<svg" in (folder / "page.html").read_text("utf-8")
     assert call(folder, "export", name, "--allocation", "-o", "best.json").code == 0
