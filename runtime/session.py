@@ -12,8 +12,10 @@ from agenttts.runtime.home import Home
 from agenttts.runtime.janitor import session_folder
 from agenttts.runtime.ray_cluster import RayAddress, RayExecutor
 from agenttts.runtime.services import embedded_server
-from agenttts.runtime.worker import WorkerSettings
+from agenttts.runtime.worker import EndpointError, WorkerSettings
 from agenttts.spec.model import PipelineSpec
+
+LOOPBACK = ("127.", "localhost", "[::1]")
 
 
 @contextlib.contextmanager
@@ -26,6 +28,7 @@ def workers(
         ServiceError: if the embedded server does not come up.
         EndpointError: if a model has no endpoint.
     """
+    refuse_unreachable(spec, ray_address)
     with session_folder() as folder, contextlib.ExitStack() as stack:
         endpoints: Mapping[str, str] = {}
         embedded = [model.name for model in spec.models if model.worker == "embedded"]
@@ -39,6 +42,21 @@ def workers(
         executor.start()
         stack.callback(executor.close)
         yield executor
+
+
+def refuse_unreachable(spec: PipelineSpec, ray_address: str | None) -> None:
+    """Refuse embedded models on a cluster elsewhere: their server listens on this machine's loopback only.
+
+    Raises:
+        EndpointError: naming the models, and what to do.
+    """
+    here = ray_address is None or ray_address in ("auto", "local") or ray_address.startswith(LOOPBACK)
+    embedded = [model.name for model in spec.models if model.worker == "embedded"]
+    if embedded and not here:
+        raise EndpointError(
+            f"/models: {', '.join(embedded)}: embedded models are served on this machine, which workers of "
+            f"{ray_address} cannot reach. Run `agenttts serve-embedded` there and use worker 'api'."
+        )
 
 
 def with_revisions(spec: PipelineSpec) -> PipelineSpec:

@@ -1,0 +1,37 @@
+"""What a search needs on this machine is checked before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agenttts.runtime.checking import load_and_check
+from agenttts.runtime.session import refuse_unreachable, with_revisions
+from agenttts.runtime.worker import EndpointError
+from agenttts.spec.model import PipelineSpec
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "01-two-hop-qa" / "pipeline.json"
+
+
+@pytest.fixture
+def spec() -> PipelineSpec:
+    """The example, whose models are all embedded."""
+    loaded = load_and_check(EXAMPLE).spec
+    assert loaded is not None
+    return loaded
+
+
+def test_embedded_models_are_refused_on_a_cluster_elsewhere(spec: PipelineSpec) -> None:
+    with pytest.raises(EndpointError, match=r"tiny, small, base.*10\.0\.0\.7:6379"):
+        refuse_unreachable(spec, "10.0.0.7:6379")
+
+
+@pytest.mark.parametrize("address", [None, "auto", "127.0.0.1:6379"])
+def test_embedded_models_run_on_this_machine(spec: PipelineSpec, address: str | None) -> None:
+    refuse_unreachable(spec, address)
+
+
+def test_every_embedded_model_carries_its_weights_as_revision(spec: PipelineSpec) -> None:
+    revisions = [model.revision for model in with_revisions(spec).models]
+    assert len(set(revisions)) == 3 and None not in revisions
