@@ -6,9 +6,8 @@ whether to stop. Whoever calls closes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from time import monotonic
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from agenttts.compiler.allocation import Allocation
@@ -18,10 +17,9 @@ from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.plan import Plan, plan
 from agenttts.compiler.space import Space
 from agenttts.runtime.blocks import Failure, TrialOutcome
+from agenttts.runtime.context import SearchContext
 from agenttts.runtime.decision import Decision, best, best_so_far
-from agenttts.runtime.executor import Executor
 from agenttts.runtime.history import (
-    EventLog,
     Pending,
     encode_batch,
     encode_guidelines,
@@ -29,45 +27,16 @@ from agenttts.runtime.history import (
     replay,
 )
 from agenttts.runtime.ledger import Ledger, worst_case, written_prompts
-from agenttts.runtime.listening import ProgressListener, Silent
 from agenttts.runtime.measuring import Measurement, Run, measure
 from agenttts.runtime.outcome import SearchOutcome, Status, outcome_document, search_end
-from agenttts.runtime.records import Item, Proposal, TrialResult, TrialState, Usage
+from agenttts.runtime.records import Proposal, TrialResult, TrialState, Usage
 from agenttts.runtime.search.drawing import usable
-from agenttts.runtime.search.protocol import Searcher
 from agenttts.runtime.statistics import Summary, summarise
-from agenttts.runtime.tracking import NullTracker, SearchRecord, Tracker
 from agenttts.spec.model import Json, PipelineSpec
 
 HOLDOUT = 0
 LEAST_FAILED = 3
 """So many trials in a row, and no fewer than a batch, must fail before the search gives up."""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchContext:
-    """One search and everything it may touch.
-
-    items: those of every trial. holdout: fresh items for the final check, may be empty. build: searcher for a
-    space. facts: written to the journal's first event. record: for the tracker. documents: artifacts to show
-    at the end. stop: asked often; True ends the search cleanly. clock: seconds, monotonic.
-    """
-
-    search_id: str
-    spec: PipelineSpec
-    items: tuple[Item, ...]
-    holdout: tuple[Item, ...]
-    executor: Executor
-    journal: EventLog
-    build: Callable[[Space], Searcher]
-    record: SearchRecord
-    facts: Mapping[str, Json] = field(default_factory=dict)
-    tracker: Tracker = field(default_factory=NullTracker)
-    listener: ProgressListener = field(default_factory=Silent)
-    documents: Callable[[SearchOutcome], Mapping[str, str]] = lambda outcome: {}  # noqa: ARG005
-    stop: Callable[[], bool] = lambda: False
-    clock: Callable[[], float] = monotonic
-    poll_s: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from agenttts.compiler.space import Space
-from agenttts.runtime.control import SearchContext, run_search
+from agenttts.runtime.context import SearchContext
+from agenttts.runtime.control import run_search
 from agenttts.runtime.data import DataSet
 from agenttts.runtime.files import write_text
 from agenttts.runtime.home import Home

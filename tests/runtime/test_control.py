@@ -5,7 +5,8 @@ import pytest
 
 from agenttts.runtime.archive import archive_digest
 from agenttts.runtime.blocks import Failure, TrialOutcome
-from agenttts.runtime.control import SearchContext, run_search
+from agenttts.runtime.context import SearchContext
+from agenttts.runtime.control import run_search
 from agenttts.runtime.history import replay
 from agenttts.runtime.ledger import worst_case
 from agenttts.runtime.records import Item, ItemOutcome, Proposal, StageOutcome, TrialState, Usage

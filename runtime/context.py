@@ -1,0 +1,43 @@
+"""One search and everything it may touch: the effects that `control` is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+
+from agenttts.compiler.space import Space
+from agenttts.runtime.executor import Executor
+from agenttts.runtime.history import EventLog
+from agenttts.runtime.listening import ProgressListener, Silent
+from agenttts.runtime.outcome import SearchOutcome
+from agenttts.runtime.records import Item
+from agenttts.runtime.search.protocol import Searcher
+from agenttts.runtime.tracking import NullTracker, SearchRecord, Tracker
+from agenttts.spec.model import Json, PipelineSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SearchContext:
+    """One search and everything it may touch.
+
+    items: those of every trial. holdout: fresh items for the final check, may be empty. build: searcher for a
+    space. facts: written to the journal's first event. record: for the tracker. documents: artifacts to show
+    at the end. stop: asked often; True ends the search cleanly. clock: seconds, monotonic.
+    """
+
+    search_id: str
+    spec: PipelineSpec
+    items: tuple[Item, ...]
+    holdout: tuple[Item, ...]
+    executor: Executor
+    journal: EventLog
+    build: Callable[[Space], Searcher]
+    record: SearchRecord
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    tracker: Tracker = field(default_factory=NullTracker)
+    listener: ProgressListener = field(default_factory=Silent)
+    documents: Callable[[SearchOutcome], Mapping[str, str]] = lambda outcome: {}  # noqa: ARG005
+    stop: Callable[[], bool] = lambda: False
+    clock: Callable[[], float] = monotonic
+    poll_s: float = 0.2
