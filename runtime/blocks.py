@@ -11,14 +11,16 @@ from agenttts.runtime.records import Item, ItemOutcome, StageInput, StageOutcome
 from agenttts.spec.model import Json, PipelineSpec
 
 Items = tuple[Item, ...]
+GRAVEST: tuple[Policy, ...] = ("search", "limit", "drain", "trial", "item")
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why more than one item failed. policy: `trial` fails this trial, `search` stops the search."""
+    """Why more than one item failed. policy: what it ends. mistake: the user can mend it."""
 
     policy: Policy
     problem: str
+    mistake: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,9 @@ def kept_outputs(spec: PipelineSpec) -> frozenset[str]:
 
 def merge(items: Sequence[Item], blocks: Sequence[Block]) -> TrialOutcome:
     """Join all blocks of a trial; the gravest failure wins."""
-    failures = sorted((b.failure for b in blocks if b.failure), key=lambda f: f.policy != "search")
+    failures = [block.failure for block in blocks if block.failure]
     if failures:
-        return TrialOutcome(failure=failures[0])
+        return TrialOutcome(failure=min(failures, key=lambda failure: GRAVEST.index(failure.policy)))
     ways: dict[str, dict[str, StageOutcome]] = {item.id: {} for item in items}
     for block in blocks:
         for item, outcome in block.outcomes.items():

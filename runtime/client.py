@@ -1,45 +1,34 @@
-"""Draw samples from one OpenAI-compatible endpoint. The only module that imports openai, and only when used.
+"""Draw samples from one OpenAI-compatible endpoint: cut a draw into requests of as many choices as it gives.
 
-It owns patience: retries, deadlines and the number of requests in flight. The client library's own retries
-are off.
+Each request is seen through by `calls`, begins when `turns` says so, and is sent by `transport`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
-import aiohttp
-
-from agenttts.runtime.errors import BadRequest, ConnectionLost, ModelError, Timeout
-from agenttts.runtime.pacing import Pacer
+from agenttts.runtime.calls import Caller
+from agenttts.runtime.choices import Choices
+from agenttts.runtime.desk import Desk, OpenDesk, Permit
+from agenttts.runtime.errors import BadRequest
 from agenttts.runtime.records import SampleRequest
-from agenttts.runtime.refusals import refusal
-from agenttts.runtime.replies import NOTHING, Completion, estimate_tokens, read_reply
-from agenttts.runtime.retry import RetryPolicy, Surroundings, retrying
-from agenttts.runtime.secret import MASK, Secret
-from agenttts.spec.model import MAX_COMPLETION_TOKENS, ModelLimits, Price
-
-if TYPE_CHECKING:
-    import openai
-
-MOST_CHOICES = 128
-"""Most completions asked for in one request; OpenAI's own limit."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-NO_KEY = Secret("none")
-Keep = Callable[[Completion], Awaitable[None]]
+from agenttts.runtime.replies import NOTHING, Completion
+from agenttts.runtime.retry import RetryPolicy, Surroundings
+from agenttts.runtime.secret import Secret
+from agenttts.runtime.transport import OpenAITransport, Transport
+from agenttts.runtime.turns import Turns
+from agenttts.spec.model import ModelLimits, Price
 
 
 @dataclass(frozen=True, slots=True)
 class _Draw:
-    """What is drawn, and who keeps every reply."""
+    """What is drawn, and who grants requests and keeps replies."""
 
     request: SampleRequest
-    keep: Keep | None
+    desk: Desk
 
 
 class ModelClient:
@@ -54,22 +43,20 @@ class ModelClient:
         price: Price | None = None,
         policy: RetryPolicy | None = None,
         around: Surroundings | None = None,
+        transport: Transport | None = None,
+        ends_at: float | None = None,
     ) -> None:
         """Keep the address; nothing is opened yet.
 
         model: the name the endpoint knows. limits: of this client; a request that waits for its retry is not
-        in flight. `timeout_s` is one attempt's deadline, the body included.
+        in flight. ends_at: epoch seconds at which the search ends; no attempt begins then, none lasts longer.
         """
-        self._base_url, self._key, self._model = base_url, api_key, model
-        limits, around = limits or ModelLimits(), around or Surroundings()
-        self._timeout_s, self._price = limits.timeout_s, price
-        self._policy, self._around = policy or RetryPolicy(), around
-        self._places = asyncio.Semaphore(limits.concurrency)
-        self._requests = Pacer(limits.requests_per_minute, around)
-        self._tokens = Pacer(limits.tokens_per_minute, around)
-        self._choices = MOST_CHOICES
-        self._many_work = False
-        self._opened: openai.AsyncOpenAI | None = None
+        policy, around = policy or RetryPolicy(), around or Surroundings()
+        limits = limits or ModelLimits(deadline_s=policy.deadline_s)
+        self._transport = transport or OpenAITransport(base_url, api_key)
+        turns = Turns(_address(base_url), limits, policy, around, ends_at)
+        self._caller = Caller(self._transport, turns, model, price, limits, policy, around)
+        self._choices = Choices()
 
     async def __aenter__(self) -> Self:
         """Return self."""
@@ -81,30 +68,45 @@ class ModelClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._opened is not None:
-            await self._opened.close()
-            self._opened = None
+        await self._transport.close()
+
+    def drain(self) -> None:
+        """From now on no attempt begins; those in flight go on, and their replies are kept."""
+        self._caller.drain()
+
+    async def idle(self) -> None:
+        """Wait until no request is under way: every reply is kept, every permit given back."""
+        await self._caller.idle()
 
     async def complete(
-        self, request: SampleRequest, first_index: int, count: int, keep: Keep | None = None
+        self, request: SampleRequest, first_index: int, count: int, desk: Desk | None = None
     ) -> Completion:
         """Draw the samples first_index .. first_index + count - 1 of a request.
 
         A request with a seed sends seed + index of the first sample asked for, and the endpoint counts on
-        from there. When an endpoint gives fewer choices than asked, the rest is asked for again, and no later
-        request asks for more than it gave.
+        from there. When an endpoint gives fewer choices than asked, the rest is asked for again, and later
+        requests ask for as many as it gives, see `Choices`.
 
-        keep: awaited with every reply as it arrives, so that what was paid survives a failure of the rest.
+        desk: grants every request and keeps every reply as it arrives, so that what was paid survives a
+        failure of the rest. What it raises passes through.
 
         Raises:
             ModelError: what finally went wrong, after retries.
         """
-        draw = _Draw(request, keep)
-        if count > 1 and not self._many_work and self._choices > 1:
-            probe = await self._probe(draw, first_index, min(count, self._choices))
+        draw = _Draw(request, desk or OpenDesk())
+        if count > 1 and not self._choices.works and self._choices.most > 1:
+            probe = await self._probe(draw, first_index, min(count, self._choices.most))
             done = len(probe.samples)
             return probe + await self._rest(draw, first_index + done, count - done)
         return await self._rest(draw, first_index, count)
+
+    async def again(self, request: SampleRequest, permit: Permit, desk: Desk) -> Completion:
+        """Send the request of a permit that was granted before, with the same body and key.
+
+        Raises:
+            ModelError: what finally went wrong, after retries.
+        """
+        return await self._caller.again(request, permit, desk)
 
     async def _probe(self, draw: _Draw, first_index: int, count: int) -> Completion:
         """Ask for many choices; an endpoint that refuses them may still give them one by one."""
@@ -114,116 +116,32 @@ class ModelClient:
             if type(error) is not BadRequest:
                 raise
             single = await self._ask(draw, first_index, 1)
-            self._choices = 1
+            self._choices.refused()
             return single
 
     async def _rest(self, draw: _Draw, first_index: int, count: int) -> Completion:
-        end, step = first_index + count, self._choices
-        calls = [self._whole(draw, start, min(step, end - start)) for start in range(first_index, end, step)]
+        """Ask for so many: at once, one request for as many choices as the endpoint gives."""
+        if count <= 0:
+            return NOTHING
+        step, end = self._choices.next(count), first_index + count
+        if count <= step:
+            drawn = await self._ask(draw, first_index, count)
+            done = len(drawn.samples)
+            return drawn + await self._rest(draw, first_index + done, count - done)
+        calls = [self._rest(draw, start, min(step, end - start)) for start in range(first_index, end, step)]
         parts = await asyncio.gather(*calls, return_exceptions=True)
         for part in parts:
             if isinstance(part, BaseException):
                 raise part
         return sum((part for part in parts if isinstance(part, Completion)), NOTHING)
 
-    async def _whole(self, draw: _Draw, first_index: int, count: int) -> Completion:
-        drawn = NOTHING
-        while len(drawn.samples) < count:
-            done = len(drawn.samples)
-            drawn += await self._ask(draw, first_index + done, min(count - done, self._choices))
-        return drawn
-
     async def _ask(self, draw: _Draw, first_index: int, count: int) -> Completion:
-        drawn = await retrying(
-            lambda: self._attempt(draw.request, first_index, count), self._policy, self._around
-        )
-        if len(drawn.samples) < count:
-            self._choices = min(self._choices, len(drawn.samples))
-        self._many_work = self._many_work or len(drawn.samples) > 1
-        if draw.keep is not None:
-            await draw.keep(drawn)
+        drawn = await self._caller.ask(draw.request, first_index, count, draw.desk)
+        self._choices.heard(count, len(drawn.samples))
         return drawn
 
-    async def _attempt(self, request: SampleRequest, first_index: int, count: int) -> Completion:
-        body = _body(request, self._model, first_index, count)
-        prompt = sum(estimate_tokens(m.content) for m in request.messages)
-        async with self._places:
-            await self._requests.take(1)
-            await self._tokens.take(prompt)
-            start = time.perf_counter()
-            reply = await self._send(body)
-            seconds = time.perf_counter() - start
-        drawn = read_reply(reply, request.messages, first_index, count, seconds, self._price)
-        self._tokens.charge(drawn.usage.prompt_tokens + drawn.usage.output_tokens - prompt)
-        return drawn
 
-    async def _send(self, body: dict[str, Any]) -> bytes:
-        import openai
-
-        client = self._client()
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                raw = await client.chat.completions.with_raw_response.create(**body)
-            content: bytes = raw.content
-            return content
-        except openai.APIStatusError as error:
-            raise self._refusal(error) from error
-        except (TimeoutError, openai.APIError) as error:
-            raise self._lost(error) from error
-
-    def _lost(self, error: Exception) -> ModelError:
-        """Tell silence from a lost connection: the transport reports some of the latter as time-outs, too."""
-        import openai
-
-        chain = tuple(_causes(error))
-        cut = next((e for e in chain if isinstance(e, aiohttp.ClientConnectionError | ConnectionError)), None)
-        timeout = any(isinstance(e, TimeoutError | openai.APITimeoutError) for e in chain)
-        if timeout and (cut is None or isinstance(cut, TimeoutError)):
-            return Timeout(f"no answer within {self._timeout_s:g} s")
-        return ConnectionLost(f"{error} ({type(chain[-1]).__name__}: {chain[-1]})")
-
-    def _refusal(self, error: openai.APIStatusError) -> ModelError:
-        message = error.message.replace(self._key.reveal(), MASK) if self._key != NO_KEY else error.message
-        return refusal(error.status_code, error.code, message, error.response.headers)
-
-    def _client(self) -> openai.AsyncOpenAI:
-        if self._opened is None:
-            import openai
-
-            outside = urlsplit(self._base_url).hostname not in LOOPBACK
-            self._opened = openai.AsyncOpenAI(
-                base_url=self._base_url,
-                api_key=self._key.reveal(),
-                max_retries=0,
-                timeout=self._timeout_s,
-                http_client=openai.DefaultAioHttpClient(trust_env=outside),  # no proxy for this machine
-            )
-        return self._opened
-
-
-def _body(request: SampleRequest, model: str, first_index: int, count: int) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "model": model,
-        "messages": [{"role": m.role, "content": m.content} for m in request.messages],
-        "n": count,
-    }
-    if request.temperature is not None:
-        body["temperature"] = request.temperature
-    if request.top_p is not None:
-        body["top_p"] = request.top_p
-    if MAX_COMPLETION_TOKENS not in request.extra:
-        body["max_tokens"] = request.max_tokens
-    if request.stop:
-        body["stop"] = list(request.stop)
-    if request.seed is not None:
-        body["seed"] = request.seed + first_index
-    if request.extra:
-        body["extra_body"] = dict(request.extra)  # merged in; as arguments unknown ones are refused
-    return body
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    following: BaseException | None = error
-    while following is not None:
-        yield following
-        following = following.__cause__
+def _address(base_url: str) -> str:
+    """Return a URL as it may be shown: without user, password and query."""
+    parts = urlsplit(base_url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

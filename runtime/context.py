@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, time
 
 from agenttts.compiler.space import Space
 from agenttts.runtime.executor import Executor
@@ -13,6 +13,7 @@ from agenttts.runtime.listening import ProgressListener, Silent
 from agenttts.runtime.outcome import SearchOutcome
 from agenttts.runtime.records import Item
 from agenttts.runtime.search.protocol import Searcher
+from agenttts.runtime.store.accounts import Account
 from agenttts.runtime.tracking import NullTracker, SearchRecord, Tracker
 from agenttts.spec.model import Json, PipelineSpec
 
@@ -23,7 +24,8 @@ class SearchContext:
 
     items: those of every trial. holdout: fresh items for the final check, may be empty. build: searcher for a
     space. facts: written to the journal's first event. record: for the tracker. documents: artifacts to show
-    at the end. stop: asked often; True ends the search cleanly. clock: seconds, monotonic.
+    at the end. stop: asked often; True ends the search cleanly. clock: seconds, monotonic. now: seconds since
+    1970. ends_at: when the wall-clock limit is over, by `now`. balance: what the store says was spent.
     """
 
     search_id: str
@@ -40,4 +42,7 @@ class SearchContext:
     documents: Callable[[SearchOutcome], Mapping[str, str]] = lambda outcome: {}  # noqa: ARG005
     stop: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = monotonic
+    now: Callable[[], float] = time
+    ends_at: float | None = None
+    balance: Callable[[], Account] | None = None
     poll_s: float = 0.2

@@ -1,24 +1,23 @@
 """The search loop: ask, plan, run, measure, record, tell. Its state is the journal, so resuming is replaying.
 
-Every effect is passed in with the context: executor, journal, tracker, listener, clock, and the question
+Every effect is passed in with the context: executor, journal, tracker, listener, clocks, and the question
 whether to stop. Whoever calls closes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from agenttts.compiler.allocation import Allocation
-from agenttts.compiler.errors import CompileError
 from agenttts.compiler.infeasible import Infeasible
 from agenttts.compiler.lengths import Lengths
-from agenttts.compiler.plan import Plan, plan
+from agenttts.compiler.plan import plan
 from agenttts.compiler.space import Space
 from agenttts.runtime.blocks import Failure, TrialOutcome
 from agenttts.runtime.context import SearchContext
-from agenttts.runtime.decision import Decision, best, best_so_far
+from agenttts.runtime.crew import Crew, Finished
+from agenttts.runtime.decision import best, best_so_far
 from agenttts.runtime.history import (
     Pending,
     encode_batch,
@@ -26,25 +25,26 @@ from agenttts.runtime.history import (
     encode_measurement,
     replay,
 )
-from agenttts.runtime.ledger import Ledger, worst_case, written_prompts
+from agenttts.runtime.holdout import Holdout, Unchecked, run_holdout
+from agenttts.runtime.ledger import Ledger, expected, pace
 from agenttts.runtime.measuring import Measurement, Run, measure
 from agenttts.runtime.outcome import SearchOutcome, Status, outcome_document, search_end
-from agenttts.runtime.records import Proposal, TrialResult, TrialState, Usage
+from agenttts.runtime.records import Proposal, TrialState, Usage
 from agenttts.runtime.search.drawing import usable
-from agenttts.runtime.statistics import Summary, summarise
-from agenttts.spec.model import Json, PipelineSpec
+from agenttts.runtime.store.accounts import Account, Amount
+from agenttts.spec.model import Json
 
-HOLDOUT = 0
 LEAST_FAILED = 3
 """So many trials in a row, and no fewer than a batch, must fail before the search gives up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why no more trials run."""
+    """Why no more trials run. mistake: the user can mend it."""
 
     status: Status
     reason: str
+    mistake: bool = False
 
 
 def run_search(context: SearchContext) -> SearchOutcome:
@@ -53,19 +53,17 @@ def run_search(context: SearchContext) -> SearchOutcome:
 
 
 class _Search:
-    """The loop's state: the history, the ledger, and what is running."""
+    """The loop's state: the history, and what is running."""
 
     def __init__(self, context: SearchContext) -> None:
         self._context, self._spec = context, context.spec
         self._planned = Lengths.planned(context.spec)
         events = tuple(context.journal.read(context.search_id))
         self._history, self._events = replay(events), len(events)
-        self._written = written_prompts(context.spec, context.items)
-        self._ledger = Ledger(context.spec.search.limits, self._spent_before())
-        self._began = context.clock()
-        self._running: dict[int, tuple[Pending, float]] = {}
-        self._checking = Usage()  # what the held-out check drew
-        self._unchecked = ""  # why there was none
+        self._crew = Crew(
+            context.executor, context.listener, context.clock, context.poll_s, context.spec.search.stall_s
+        )
+        self._running: dict[int, Pending] = {}
         self._before = len(self._history.archive.results)  # of earlier sessions
 
     def run(self) -> SearchOutcome:
@@ -74,12 +72,15 @@ class _Search:
         while stop is None:
             stop = self._step()
         self._context.listener.stopped(stop.status, stop.reason)
+        self._crew.drain()
         return self._finish(stop)
 
     def _start(self) -> None:
         context, archive = self._context, self._history.archive
         if not self._history.started:
             self._write("search_started", dict(context.facts))
+        else:
+            self._write("session_started", {})
         context.tracker.start(context.record)
         for result, score in best_so_far(archive, self._spec.objective.direction):
             context.tracker.trial(result, score)
@@ -141,13 +142,13 @@ class _Search:
     def _halted(self) -> Stop | None:
         if self._context.stop():
             return Stop("interrupted", "asked to stop")
-        limit = self._spec.search.limits.wall_clock_s
-        if limit is not None and self._context.clock() - self._began >= limit:
+        ends_at, limit = self._context.ends_at, self._spec.search.limits.wall_clock_s
+        if limit is not None and ends_at is not None and self._context.now() >= ends_at:
             return Stop("limit_reached", f"/search/limits/wall_clock_s: {limit:g} s are over.")
         return None
 
     def _hopeless(self) -> Stop | None:
-        """Give up when every one of the last trials failed: an endpoint that is away would fail them all."""
+        """Give up when every one of the last trials failed: the rest would be lost to the search for good."""
         fewest = max(self._spec.search.batch, LEAST_FAILED)
         last = self._history.archive.results[self._before :][-fewest:]
         if len(last) < fewest or any(result.state is not TrialState.FAILED for result in last):
@@ -166,49 +167,50 @@ class _Search:
         return None
 
     def _submit(self, pending: Pending) -> str | None:
-        context, allocation = self._context, pending.proposal.allocation
-        lengths = self._history.lengths(self._planned, below=pending.batch)
-        items = len(context.items)
-        refusal = self._ledger.refusal(self._worst_of(allocation, lengths, items + len(context.holdout)))
+        context, lengths = self._context, self._history.lengths(self._planned, below=pending.batch)
+        refusal = self._refusal(pending, lengths)
         if refusal is not None:
             return refusal
-        planned = plan(self._spec, allocation, lengths)
+        planned = plan(self._spec, pending.proposal.allocation, lengths)
         if isinstance(planned, Infeasible):  # a hair beyond the space's own rounding
             failure = TrialOutcome(failure=Failure("trial", planned.reason))
             self._record(measure(self._spec, _run(pending, 0.0), failure))
             return None
-        self._ledger = self._ledger.reserve(pending.number, self._worst_of(allocation, lengths, items))
         self._write("trial_started", {"number": pending.number})
         context.listener.trial_started(pending.number, pending.proposal, pending.planned_cost)
-        context.executor.submit(pending.number, planned, context.items)
-        self._running[pending.number] = (pending, context.clock())
+        self._running[pending.number] = pending
+        self._crew.submit(pending.number, planned, context.items)
         return None
+
+    def _refusal(self, pending: Pending, lengths: Lengths) -> str | None:
+        """Say which limit would probably not cover a trial beside those that run, and the held-out check."""
+        if self._spec.search.limits == type(self._spec.search.limits)():
+            return None
+        account, items = self._account(), len(self._context.items)
+        known = pace(self._history.archive.results, account)
+        mine = pending.proposal.allocation
+        others = (running.proposal.allocation for running in self._running.values())
+        amounts = [expected(self._spec, other, lengths, items, known) for other in (mine, *others)]
+        check = expected(self._spec, mine, lengths, len(self._context.holdout))
+        spent = replace(account, reserved=Amount()).total  # what runs is expected as a whole
+        return Ledger(self._spec.search.limits, spent).refusal(sum(amounts, check))
 
     def _collect(self) -> Stop | None:
         """Wait a little for a trial; record what has finished."""
-        finished = self._next()
+        finished = self._crew.next()
         if finished is None:
             return None
-        number, outcome = finished
-        pending, began = self._running.pop(number)
-        if outcome.failure is not None and outcome.failure.policy == "search":
-            return Stop("failed", f"trial {number}: {outcome.failure.problem}")
-        seconds = self._context.clock() - began
-        self._record(measure(self._spec, _run(pending, seconds), outcome))
+        pending = self._running.pop(finished.number)
+        failure = finished.outcome.failure
+        if failure is not None and failure.policy != "trial":
+            return _stopped_by(failure, finished)
+        self._record(measure(self._spec, _run(pending, finished.seconds), finished.outcome))
         return None
-
-    def _next(self) -> tuple[int, TrialOutcome] | None:
-        executor = self._context.executor
-        finished = executor.next_finished(self._context.poll_s)
-        for number, progress in executor.progress().items():
-            self._context.listener.items_done(number, progress.done, progress.items)
-        return finished
 
     def _record(self, measured: Measurement) -> None:
         result = measured.result
         self._write("trial_finished", encode_measurement(measured))
         self._history = self._history.finished(measured)
-        self._ledger = self._ledger.settle(result.number, self._spent(result))
         score = self._best_score()
         self._context.tracker.trial(result, score)
         self._context.listener.trial_finished(result, score)
@@ -231,64 +233,42 @@ class _Search:
         context, archive = self._context, self._history.archive
         decision = best(archive, self._spec.search.tolerance, self._spec.objective.direction)
         lengths = self._history.lengths(self._planned)
-        over = stop.status in ("complete", "limit_reached")
-        holdout = self._check(decision, lengths) if decision is not None and over else None
-        if holdout is None and over and decision is not None and context.holdout:
-            stop = Stop(
-                stop.status, f"{stop.reason}; no held-out check: {self._unchecked or 'stopped before'}"
+        checked: Holdout | Unchecked = Unchecked("")
+        if decision is not None and stop.status in ("complete", "limit_reached") and context.holdout:
+            checked = run_holdout(
+                context, self._crew, decision.winner, lengths, self._account().total, self._why_halted
             )
+            if isinstance(checked, Unchecked):
+                stop = replace(stop, reason=f"{stop.reason}; no held-out check: {checked.reason}")
         if decision is None and stop.status == "complete":
             stop = Stop("failed", f"no trial is complete ({stop.reason})")
-        spent = sum((result.drawn for result in archive.results), self._checking)
+        account = self._account()
+        if context.balance is None and isinstance(checked, Holdout):
+            account = replace(account, spent=account.spent + checked.drawn)
         outcome = SearchOutcome(
-            context.search_id, stop.status, stop.reason, archive, decision, holdout, spent, lengths
+            search_id=context.search_id,
+            status=stop.status,
+            reason=stop.reason,
+            archive=archive,
+            decision=decision,
+            holdout=checked.summary if isinstance(checked, Holdout) else None,
+            account=account,
+            lengths=lengths,
+            mistake=stop.mistake,
         )
         self._write("search_finished", outcome_document(outcome))
         context.tracker.finish(search_end(outcome, context.documents(outcome)))
         return outcome
 
-    def _check(self, decision: Decision, lengths: Lengths) -> Summary | None:
-        """Run the winner on the held-out items, as far as limits allow; None when it was not done."""
-        context, winner = self._context, decision.winner
-        worst = self._worst_of(winner.allocation, lengths, len(context.holdout))
-        halted, refusal = self._halted(), self._ledger.refusal(worst)
-        self._unchecked = halted.reason if halted else refusal or ""
-        if not context.holdout or self._unchecked:
-            return None
-        planned = _plan_anyway(self._spec, winner, lengths, self._planned)
-        if planned is None:
-            self._unchecked = "the winner does not fit the budget by the lengths measured since"
-            return None
-        context.executor.submit(HOLDOUT, planned, context.holdout)
-        while self._halted() is None:
-            finished = self._next()
-            if finished is not None and finished[0] == HOLDOUT:
-                return self._checked(winner, finished[1])
-        return None
+    def _why_halted(self) -> str | None:
+        halted = self._halted()
+        return halted.reason if halted else None
 
-    def _checked(self, winner: TrialResult, outcome: TrialOutcome) -> Summary | None:
-        run = Run(HOLDOUT, winner.proposal, winner.planned_cost, 0.0)
-        result = measure(self._spec, run, outcome).result
-        self._checking = result.drawn
-        self._unchecked = result.problem or ""
-        return summarise(result.scores) if result.score is not None else None
-
-    def _spent(self, result: TrialResult) -> Usage:
-        """Return what a trial drew; a trial that failed as a whole did not say, so its worst case counts."""
-        return result.drawn if result.scores else self._worst(result.allocation)
-
-    def _spent_before(self) -> Usage:
-        """Return what earlier sessions spent, the worst case of their abandoned trials included."""
-        history = self._history
-        known = sum(map(self._spent, history.archive.results), Usage())
-        return sum((self._worst(proposal.allocation) for proposal in history.abandoned), known)
-
-    def _worst(self, allocation: Allocation) -> Usage:
-        lengths = self._history.lengths(self._planned)
-        return self._worst_of(allocation, lengths, len(self._context.items))
-
-    def _worst_of(self, allocation: Allocation, lengths: Lengths, items: int) -> Usage:
-        return worst_case(self._spec, allocation, lengths, items, self._written)
+    def _account(self) -> Account:
+        """Return what was spent in all: as the store says, without one what the trials drew."""
+        if self._context.balance is not None:
+            return self._context.balance()
+        return Account(sum((result.drawn for result in self._history.archive.results), Usage()))
 
     def _write(self, kind: Any, payload: Json) -> None:
         """Write the next event: two processes that run one search would ruin it, so the later one stops."""
@@ -297,16 +277,13 @@ class _Search:
         self._events = number
 
 
-def _plan_anyway(spec: PipelineSpec, winner: TrialResult, lengths: Lengths, planned: Lengths) -> Plan | None:
-    """Plan a measured allocation: with today's lengths, else with the planned ones it was chosen under."""
-    for known in (lengths, planned):
-        try:
-            made = plan(spec, winner.allocation, known)
-        except CompileError:
-            continue
-        if not isinstance(made, Infeasible):
-            return made
-    return None
+def _stopped_by(failure: Failure, finished: Finished) -> Stop:
+    """Return how a failure of more than a trial ends the search."""
+    if failure.policy == "limit":
+        return Stop("limit_reached", failure.problem)
+    if failure.policy == "drain":
+        return Stop("interrupted", failure.problem)
+    return Stop("failed", f"trial {finished.number}: {failure.problem}", failure.mistake)
 
 
 def _run(pending: Pending, seconds: float) -> Run:

@@ -13,21 +13,33 @@ from agenttts.compiler.lower import StageCall, lower
 from agenttts.compiler.plan import Plan
 from agenttts.runtime.blocks import Block, Items, TrialOutcome, cut, merge
 from agenttts.runtime.records import Item
+from agenttts.runtime.watch import Waiting
 from agenttts.spec.model import PipelineSpec
 
 BLOCK_ITEMS = 8
 
 
+class ClusterLostError(Exception):
+    """What carries the workers is gone. `restart` brings it up again; what ran then has to be submitted
+    again, and takes from the bank what was paid for.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a trial is: items whose last stage is done, of how many."""
+    """How far a trial is: items whose last stage is done, of how many. calls: that came back so far."""
 
     done: int
     items: int
+    calls: int = 0
 
 
 class Executor(Protocol):
-    """Runs many trials at once. Calls do not block unless they say so; one thread uses it."""
+    """Runs many trials at once. Calls do not block unless they say so; one thread uses it.
+
+    Every call but `stuck` and `close` may raise ClusterLostError. A worker that dies alone raises nothing:
+    its calls are made again.
+    """
 
     def start(self) -> None:
         """Start workers.
@@ -35,6 +47,9 @@ class Executor(Protocol):
         Raises:
             EndpointError: if a model has no endpoint.
         """
+
+    def restart(self) -> None:
+        """Begin anew with fresh workers; trials that ran are forgotten."""
 
     def submit(self, number: int, plan: Plan, items: Sequence[Item]) -> None:
         """Begin a trial; several may run under different numbers."""
@@ -44,6 +59,16 @@ class Executor(Protocol):
 
     def progress(self) -> Mapping[int, Progress]:
         """Return how far every running trial is."""
+
+    def stuck(self) -> Sequence[Waiting]:
+        """Return what the workers wait for now, longest first, within about two seconds; a worker that does
+        not answer is listed as such.
+        """
+
+    def drain(self, timeout_s: float) -> None:
+        """Give up the trials that run: they begin no request any more, and those in flight are waited for, at
+        most so long, and banked. Their outcome is a failure of policy `drain`. Later trials run.
+        """
 
     def close(self) -> None:
         """Stop the workers; trials that still run are given up."""
@@ -72,7 +97,8 @@ class Running:
     @property
     def progress(self) -> Progress:
         """How far it is."""
-        return Progress(self.finished_items, sum(len(block) for block in self.blocks))
+        items = sum(len(block) for block in self.blocks)
+        return Progress(self.finished_items, items, len(self.done))
 
     def outcome(self) -> TrialOutcome:
         """Join the blocks."""

@@ -1,8 +1,9 @@
 """The controller's state as a value, and how it is rebuilt from the journal: resuming is replaying.
 
-Event payloads: `search_started` free facts; `proposal` a whole batch, so that none is ever half written,
-{batch, proposals: [{number, proposal, planned_cost}]}; `trial_started` {number}; `trial_finished`
-{result, counts}; `guidelines` {after, guidelines}; `search_finished` {status, ...}.
+Event payloads: `search_started` free facts; `session_started` {}, when it is resumed; `proposal` a whole
+batch, so that none is ever half written, {batch, proposals: [{number, proposal, planned_cost}]};
+`trial_started` {number}; `trial_finished` {result, counts}; `guidelines` {after, guidelines};
+`search_finished` {status, ...}.
 """
 
 from __future__ import annotations
@@ -62,8 +63,7 @@ class Pending:
 class History:
     """Everything a search knows.
 
-    counts: by trial number. told: results at the last `tell`. abandoned: one proposal for every start of a
-    trial that never finished, e.g. because the controller was lost.
+    counts: by trial number. told: results at the last `tell`.
     """
 
     archive: Archive = field(default_factory=Archive)
@@ -71,7 +71,6 @@ class History:
     pending: tuple[Pending, ...] = ()
     told: int = 0
     started: bool = False
-    abandoned: tuple[Proposal, ...] = ()
 
     def lengths(self, planned: Lengths, below: int | None = None) -> Lengths:
         """Return the lengths as measured by the trials numbered under `below`; None means by all."""
@@ -82,25 +81,38 @@ class History:
         """Return the history with a batch of proposals."""
         return replace(self, pending=(*self.pending, *proposals))
 
-    def begun(self, number: int) -> History:
-        """Return the history with a trial started, abandoned until it finishes."""
-        begun = tuple(pending.proposal for pending in self.pending if pending.number == number)
-        return replace(self, abandoned=(*self.abandoned, *begun))
-
     def finished(self, measured: Measurement) -> History:
         """Return the history with one result, which is no longer pending."""
         result = measured.result
         pending = tuple(p for p in self.pending if p.number != result.number)
         counts = {**self.counts, result.number: measured.counts}
-        abandoned = list(self.abandoned)
-        if result.proposal in abandoned:
-            abandoned.remove(result.proposal)
-        archive = self.archive.with_result(result)
-        return replace(self, archive=archive, counts=counts, pending=pending, abandoned=tuple(abandoned))
+        return replace(self, archive=self.archive.with_result(result), counts=counts, pending=pending)
 
     def taught(self, guidelines: tuple[Guideline, ...], after: int) -> History:
         """Return the history with the guidelines told after so many results."""
         return replace(self, archive=self.archive.with_guidelines(guidelines), told=after)
+
+
+class Timed(Protocol):
+    """What is read of an event to tell how long a search ran."""
+
+    @property
+    def kind(self) -> str:
+        """Its kind."""
+
+    @property
+    def at(self) -> float:
+        """When, seconds since 1970."""
+
+
+def seconds_run(events: Iterable[Timed]) -> float:
+    """Return how long the sessions of a search ran, each from its first event to its last one."""
+    total, last = 0.0, None
+    for event in events:
+        begins = event.kind in ("search_started", "session_started")
+        total += 0.0 if begins or last is None else max(0.0, event.at - last)
+        last = event.at
+    return total
 
 
 def replay(events: Iterable[Event]) -> History:
@@ -117,8 +129,6 @@ def _apply(history: History, kind: str, payload: Any) -> History:
             return replace(history, started=True)
         case "proposal":
             return history.proposed(_decode_batch(payload))
-        case "trial_started":
-            return history.begun(payload["number"])
         case "trial_finished":
             return history.finished(_decode_measurement(payload))
         case "guidelines":

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -22,6 +22,9 @@ import psutil
 GRACE_S = 3.0
 LONGEST_BASE = 24
 MARK = "AGENTTTS_SESSION"
+Attempt = Callable[[psutil.Process], None]
+POLITE: tuple[Attempt, ...] = (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill)
+AT_ONCE: tuple[Attempt, ...] = (psutil.Process.kill,) * 3
 
 
 @contextlib.contextmanager
@@ -32,11 +35,11 @@ def session_folder() -> Iterator[Path]:
     The folder's path is put into the environment as AGENTTTS_SESSION: children inherit it, and are found by
     it.
     """
-    folder = Path(tempfile.mkdtemp(prefix="att-", dir=_short_base()))
+    folder = short_folder()
     previous = os.environ.get(MARK)
     os.environ[MARK] = str(folder)
     janitor = subprocess.Popen(
-        [sys.executable, "-m", "agenttts.runtime.janitor", str(folder)],
+        [sys.executable, "-P", "-m", "agenttts.runtime.janitor", str(folder)],
         stdin=subprocess.PIPE,
         start_new_session=True,
         env={key: value for key, value in os.environ.items() if key != MARK},
@@ -52,10 +55,11 @@ def session_folder() -> Iterator[Path]:
         janitor.wait()
 
 
-def _short_base() -> str:
-    """Return where the folder goes: Ray's socket paths must stay under 108 bytes, whatever TMPDIR is."""
+def short_folder() -> Path:
+    """Return a new temporary folder: Ray's socket paths must stay under 108 bytes, whatever TMPDIR is."""
     usual = tempfile.gettempdir()
-    return usual if len(os.fsencode(usual)) <= LONGEST_BASE else "/tmp"
+    base = usual if len(os.fsencode(usual)) <= LONGEST_BASE else "/tmp"
+    return Path(tempfile.mkdtemp(prefix="att-", dir=base))
 
 
 def members(folder: str) -> list[psutil.Process]:
@@ -78,11 +82,10 @@ def _belongs(process: psutil.Process, folder: str) -> bool:
     return any(file.path.startswith(folder) for file in process.open_files())
 
 
-def clean(folder: str, owner: int) -> None:
+def clean(folder: str, owner: int, attempts: Sequence[Attempt] = POLITE) -> None:
     """End the session's processes, politely first, and remove its folder. The owner itself is left alone."""
-    for attempt in (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill):
-        processes = [p for p in members(folder) if p.pid != owner]
-        for process in processes:
+    for attempt in attempts:
+        for process in _others(folder, owner):
             with contextlib.suppress(psutil.Error):
                 attempt(process)
         if _gone(folder, owner):
@@ -90,10 +93,14 @@ def clean(folder: str, owner: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def _others(folder: str, owner: int) -> list[psutil.Process]:
+    return [process for process in members(folder) if process.pid != owner]
+
+
 def _gone(folder: str, owner: int) -> bool:
     """Wait up to GRACE_S until the session has no member; a zombie has no environment and counts as gone."""
     deadline = time.monotonic() + GRACE_S
-    while any(process.pid != owner for process in members(folder)):
+    while _others(folder, owner):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from agenttts.runtime.context import SearchContext
 from agenttts.runtime.control import run_search
 from agenttts.runtime.data import DataSet
 from agenttts.runtime.files import write_text
+from agenttts.runtime.history import seconds_run
 from agenttts.runtime.home import Home
 from agenttts.runtime.listening import ProgressListener
 from agenttts.runtime.outcome import SearchOutcome
@@ -25,14 +27,18 @@ from agenttts.runtime.report.page import render
 from agenttts.runtime.search.protocol import Searcher
 from agenttts.runtime.search.registry import create_searcher
 from agenttts.runtime.searches import Overrides, data_digest, facts_of, read_search, report_of, search_id_for
-from agenttts.runtime.session import workers
+from agenttts.runtime.session import Session, workers
 from agenttts.runtime.spec_files import Loaded
+from agenttts.runtime.store.claims import Claims
 from agenttts.runtime.store.codec import encode_guideline, encode_result
-from agenttts.runtime.store.journal import Journal
+from agenttts.runtime.store.journal import Event, Journal
+from agenttts.runtime.store.leases import lease
 from agenttts.runtime.tracking import MlflowTracker, Place, SearchRecord
 from agenttts.spec.model import Json, PipelineSpec
 
 DELIVER_S = 60.0
+RESTART_S = 10.0
+"""So long a store may be away when a search begins: it may be the restart that took the search down too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,40 +70,68 @@ def launch(request: Launch, listener: ProgressListener) -> Launched:
     """Run a search, or go on with it, and write its report."""
     assert request.loaded.spec is not None
     spec = request.overrides.apply(request.loaded.spec)
-    items, digest = _items(request), digest_of(request)
-    journal = Journal(request.store_url)
-    tracker = MlflowTracker(request.tracking_uri, spec.tracking.experiment or spec.name)
-    undelivered = 0
-    try:
+    digest = digest_of(request)
+    with contextlib.ExitStack() as stack:
+        journal = stack.enter_context(contextlib.closing(Journal(request.store_url, patience_s=RESTART_S)))
         search_id = request.search_id or search_id_for(
             journal, request.loaded.spec, digest, request.overrides
         )
-        report = request.home.report(search_id)
-        with (
-            workers(spec, request.home, request.store_url, request.ray_address) as executor,
-            asked_to_stop() as stop,
-        ):
-            outcome = run_search(
-                SearchContext(
-                    search_id=search_id,
-                    spec=spec,
-                    items=items,
-                    holdout=request.data.holdout,
-                    executor=executor,
-                    journal=journal,
-                    build=_searcher(spec),
-                    record=_record(request, spec, search_id, digest, resumed=bool(journal.read(search_id))),
-                    facts=_facts(request, digest),
-                    tracker=tracker,
-                    listener=listener,
-                    documents=lambda outcome: _documents(journal, outcome, report),
-                    stop=stop,
-                )
+        member = stack.enter_context(lease(request.store_url, search_id))
+        claims = Claims(journal.engine, member, search_id)
+        claims.settle_left()
+        tracker = MlflowTracker(request.tracking_uri, spec.tracking.experiment or spec.name)
+        try:
+            outcome = _search(request, _Open(spec, search_id, digest, journal, claims, tracker), listener)
+        finally:
+            undelivered = tracker.close(DELIVER_S)
+    return Launched(outcome, spec, request.home.report(search_id), tracker.place, undelivered)
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What is open while a search runs. digest: of its items."""
+
+    spec: PipelineSpec
+    search_id: str
+    digest: str
+    journal: Journal
+    claims: Claims
+    tracker: MlflowTracker
+
+
+def _search(request: Launch, opened: _Open, listener: ProgressListener) -> SearchOutcome:
+    spec, search_id, journal = opened.spec, opened.search_id, opened.journal
+    events = journal.read(search_id)
+    session = Session(search_id, _ends_at(spec, events))
+    with (
+        workers(spec, request.home, request.store_url, request.ray_address, session) as executor,
+        asked_to_stop() as stop,
+    ):
+        return run_search(
+            SearchContext(
+                search_id=search_id,
+                spec=spec,
+                items=_items(request),
+                holdout=request.data.holdout,
+                executor=executor,
+                journal=journal,
+                build=_searcher(spec),
+                record=_record(request, spec, search_id, opened.digest, resumed=bool(events)),
+                facts=_facts(request, opened.digest),
+                tracker=opened.tracker,
+                listener=listener,
+                documents=lambda outcome: _documents(journal, outcome, request.home.report(search_id)),
+                stop=stop,
+                ends_at=session.ends_at,
+                balance=opened.claims.balance,
             )
-    finally:
-        undelivered = tracker.close(DELIVER_S)
-        journal.close()
-    return Launched(outcome, spec, report, tracker.place, undelivered)
+        )
+
+
+def _ends_at(spec: PipelineSpec, events: Sequence[Event]) -> float | None:
+    """Return when the wall-clock limit is over: all sessions count, the time between them does not."""
+    limit = spec.search.limits.wall_clock_s
+    return None if limit is None else time.time() + limit - seconds_run(events)
 
 
 def digest_of(request: Launch) -> str:

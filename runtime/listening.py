@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from agenttts.runtime.records import Archive, Proposal, TrialResult
+from agenttts.runtime.watch import Waiting
 
 
 class ProgressListener(Protocol):
@@ -21,6 +23,12 @@ class ProgressListener(Protocol):
 
     def trial_finished(self, result: TrialResult, best_score: float | None) -> None:
         """Hear of a result, and the best score so far."""
+
+    def stalled(self, seconds: float, waits: Sequence[Waiting]) -> None:
+        """Hear that nothing moved for so long, and what is waited for, longest first."""
+
+    def noted(self, message: str) -> None:
+        """Hear of something that people should know."""
 
     def stopped(self, status: str, reason: str) -> None:
         """Hear that no more trials will run, and why."""
@@ -39,6 +47,12 @@ class Silent:
         """Do nothing."""
 
     def trial_finished(self, result: TrialResult, best_score: float | None) -> None:
+        """Do nothing."""
+
+    def stalled(self, seconds: float, waits: Sequence[Waiting]) -> None:
+        """Do nothing."""
+
+    def noted(self, message: str) -> None:
         """Do nothing."""
 
     def stopped(self, status: str, reason: str) -> None:

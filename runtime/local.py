@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from agenttts.compiler.allocation import Choice
 from agenttts.compiler.lower import StageCall
 from agenttts.compiler.plan import Plan
-from agenttts.runtime.blocks import Failure, Passed, TrialOutcome
+from agenttts.runtime.blocks import Block, Failure, Passed, TrialOutcome
 from agenttts.runtime.executor import BLOCK_ITEMS, Progress, Running, prepare
 from agenttts.runtime.records import Item
+from agenttts.runtime.watch import Waiting
 from agenttts.runtime.worker import StageWorker, WorkerSettings, check_endpoints
+
+ANSWER_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A trial that runs. season: in which it began."""
+
+    running: Running
+    choices: Mapping[str, Choice | None]
+    season: int
 
 
 class LocalExecutor:
@@ -27,6 +42,7 @@ class LocalExecutor:
         self._running: dict[int, Running] = {}
         self._finished: queue.Queue[tuple[int, TrialOutcome]] = queue.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._season = 0  # each drain begins a new one
 
     def start(self) -> None:
         """Start the thread and build the worker.
@@ -39,6 +55,12 @@ class LocalExecutor:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="agenttts-local", daemon=True)
         self._thread.start()
+
+    def restart(self) -> None:
+        """Begin anew with a fresh worker."""
+        self.close()
+        self._running, self._finished = {}, queue.Queue()
+        self.start()
 
     def submit(self, number: int, plan: Plan, items: Sequence[Item]) -> None:
         """Begin a trial."""
@@ -61,6 +83,18 @@ class LocalExecutor:
         """Return how far every running trial is."""
         return {number: running.progress for number, running in self._running.items()}
 
+    def stuck(self) -> Sequence[Waiting]:
+        """Return what the worker waits for; nothing when its loop does not answer in time."""
+        asked = asyncio.run_coroutine_threadsafe(self._stuck(), self._loop)
+        with contextlib.suppress(TimeoutError):
+            return asked.result(ANSWER_S)
+        asked.cancel()
+        return ()
+
+    def drain(self, timeout_s: float) -> None:
+        """Give up what runs; wait until the requests in flight are banked."""
+        self._do(self._drain(timeout_s))
+
     def close(self) -> None:
         """Give up what still runs, close clients and stop the thread."""
         self._do(self._end())
@@ -71,8 +105,16 @@ class LocalExecutor:
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
+    async def _stuck(self) -> Sequence[Waiting]:
+        return self._worker.stuck()
+
+    async def _drain(self, timeout_s: float) -> None:
+        self._season += 1
+        await self._worker.drain(timeout_s)
+
     async def _begin(self, number: int, plan: Plan, running: Running) -> None:
-        task = asyncio.create_task(self._trial(number, plan, running))
+        trial = _Trial(running, dict(plan.allocation.stages), self._season)
+        task = asyncio.create_task(self._run(number, trial))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -84,25 +126,29 @@ class LocalExecutor:
         await self._worker.close()
         await self._loop.shutdown_default_executor()
 
-    async def _trial(self, number: int, plan: Plan, running: Running) -> None:
+    async def _run(self, number: int, trial: _Trial) -> None:
         try:
-            await asyncio.gather(*(self._block(plan, running, b) for b in range(len(running.blocks))))
-            outcome = running.outcome()
-        except Exception as error:  # a failed trial is a result: a broken store, a bug
+            await asyncio.gather(*(self._block(trial, b) for b in range(len(trial.running.blocks))))
+            outcome = trial.running.outcome()
+        except Exception as error:  # a failed trial is a result: a bug
             outcome = TrialOutcome(failure=Failure("trial", f"{type(error).__name__}: {error}"))
         self._finished.put((number, outcome))
 
-    async def _block(self, plan: Plan, running: Running, block: int) -> None:
+    async def _block(self, trial: _Trial, block: int) -> None:
         passed: dict[str, asyncio.Task[Passed]] = {}
-        for call in (c for c in running.calls if c.block == block):
-            passed[call.stage] = asyncio.create_task(self._call(plan, running, call, dict(passed)))
+        for call in (c for c in trial.running.calls if c.block == block):
+            passed[call.stage] = asyncio.create_task(self._call(trial, call, dict(passed)))
         await asyncio.gather(*passed.values())
 
     async def _call(
-        self, plan: Plan, running: Running, call: StageCall, before: Mapping[str, asyncio.Task[Passed]]
+        self, trial: _Trial, call: StageCall, before: Mapping[str, asyncio.Task[Passed]]
     ) -> Passed:
         upstream = [await before[name] for name in call.needs]
-        choice = dict(plan.allocation.stages).get(call.stage)
-        passed, done = await self._worker.run_block(call.stage, choice, running.blocks[call.block], *upstream)
-        running.add(call, done)
+        if trial.season == self._season:
+            choice, items = trial.choices.get(call.stage), trial.running.blocks[call.block]
+            passed, done = await self._worker.run_block(call.stage, choice, items, *upstream)
+        else:
+            failure = Failure("drain", "the search ends")
+            passed, done = Passed(call.stage, failure=failure), Block(call.stage, failure=failure)
+        trial.running.add(call, done)
         return passed

@@ -1,7 +1,11 @@
 """Write search and trial runs to an MLflow server or database. The only module that imports MLflow.
 
 Blocking, and called from one thread only: MLflow's SQL store locks itself out with many writers. A trial is
-one `create_run`, one `log_batch` and one `set_terminated`, each a few hundredths of a second.
+one `create_run`, two `log_batch`, one artifact and one `set_terminated`, each a few hundredths of a second.
+
+Each run is created exactly once although replies get lost: MLflow's own client never repeats a request, a
+repeated attempt first looks for what this session has created, and what a server did after we had given up
+waiting for it is removed at the end.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 from agenttts.runtime.delivery import RefusedError
 from agenttts.runtime.records import TrialResult
@@ -32,48 +37,60 @@ SETTINGS = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "10",
     "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+FORCED = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+"""MLflow repeats every request, `create_run` too, so a lost reply would leave two runs."""
 PARAMS_PER_CALL = 100
+RUNS_PER_PAGE = 5000
 REFUSALS = ("INVALID_PARAMETER_VALUE", "PERMISSION_DENIED", "FEATURE_DISABLED")
+FAULTS = (TypeError, ValueError, LookupError, AttributeError, AssertionError)
+"""A fault of ours or of a value: no outage, so waiting would not help. What is an OSError too is none."""
+SESSION = "agenttts.session"
 
 
 class MlflowWriter:
-    """One search in one experiment. Run ids are remembered, so no trial is created twice."""
+    """One search in one experiment. Run ids are remembered, so no trial is created twice.
 
-    def __init__(self, uri: str, experiment: str) -> None:
+    session: marks the runs this writer creates; two writers never share it.
+    """
+
+    def __init__(self, uri: str, experiment: str, session: str | None = None) -> None:
+        """Open the client; nothing is sent yet."""
         self._mlflow = _import_mlflow()
         make_folder(uri)
         self._uri, self._experiment = uri, experiment
         self._client = self._mlflow.MlflowClient(tracking_uri=uri)
+        self._session = session or uuid4().hex
         self._experiment_id = ""
         self._tags: dict[str, str] = {}
         self._trials: dict[int, str] = {}
         self._ended: set[int] = set()
+        self._unsure = False  # an attempt failed, so the server may know more than we do
         self.place: Place | None = None
 
     def start(self, record: SearchRecord, look_first: bool) -> None:
         """Create the parent run, or find it with the trials it already has."""
         with _Refusals(self._mlflow):
-            self._tags = search_tags(record)
+            self._tags = {**search_tags(record), SESSION: self._session}
             self._experiment_id = self._find_experiment()
-            if look_first:
-                self._find_runs(record.search_id)
+            if record.resumed:
+                self._learn(f"tags.`agenttts.search_id` = '{record.search_id}'")
+            elif look_first:
+                self._look()
             if self.place is None:
-                run = self._client.create_run(self._experiment_id, tags=self._tags, run_name=record.search_id)
-                self.place = Place(self._uri, self._experiment_id, run.info.run_id)
+                self.place = Place(self._uri, self._experiment_id, self._create_search(record))
             else:
                 self._client.update_run(self.place.run_id, status="RUNNING")
             self._log_documents(self.place.run_id, record.documents)
 
     def trial(self, result: TrialResult, best_score: float | None, ended_ms: int, look_first: bool) -> None:
-        """Create, fill and end the child run of one trial, and move the parent's best score."""
+        """Create and fill the child run of one trial, move the parent's best score, and end the child."""
         with _Refusals(self._mlflow):
             if look_first and result.number not in self._trials:
-                self._find_runs(self._tags["agenttts.search_id"])
+                self._look()
             if result.number in self._ended:
                 return
             run_id = self._trials.get(result.number) or self._create_trial(result, ended_ms)
@@ -81,10 +98,14 @@ class MlflowWriter:
             if best_score is not None:
                 progress = {"score": best_score, "best_score": best_score}
                 self._log(self._parent(), progress, {}, ended_ms, result.number)
+            self._client.set_terminated(run_id, status=run_status(result), end_time=ended_ms)
+            self._ended.add(result.number)
 
     def finish(self, end: SearchEnd, ended_ms: int) -> None:
         """Give the parent run the chosen allocation, its numbers and its artifacts, and end it."""
         with _Refusals(self._mlflow):
+            if self._unsure:
+                self._look()
             params, tags = self._answer(end), {"agenttts.status": end.status}
             if end.allocation is not None:
                 tags["agenttts.allocation"] = end.allocation.key
@@ -117,25 +138,61 @@ class MlflowWriter:
             self._client.restore_experiment(known.experiment_id)
         return str(known.experiment_id)
 
-    def _find_runs(self, search_id: str) -> None:
-        """Learn the runs of the search that an earlier session or attempt created."""
-        for run in self._runs_of(search_id):
-            number = run.data.tags.get("agenttts.trial")
+    def _look(self) -> None:
+        """Learn what this session has created, as far as the server says by now."""
+        self._unsure = True
+        self._learn(f"tags.`{SESSION}` = '{self._session}'")
+
+    def _learn(self, wanted: str) -> None:
+        """Learn the parent run and the runs of trials, all at once."""
+        found: dict[str | None, list[Any]] = {}
+        for run in self._runs(wanted):
+            found.setdefault(run.data.tags.get("agenttts.trial"), []).append(run)
+        for number, runs in found.items():
+            kept = self._keep_one(runs)
             if number is None:
-                self.place = Place(self._uri, self._experiment_id, run.info.run_id)
+                self.place = Place(self._uri, self._experiment_id, kept.info.run_id)
                 continue
-            self._trials[int(number)] = run.info.run_id
-            if run.info.status != "RUNNING":
+            self._trials[int(number)] = kept.info.run_id
+            if kept.info.status != "RUNNING":
                 self._ended.add(int(number))
 
-    def _runs_of(self, search_id: str) -> Iterator[Any]:
-        wanted, token = f"tags.`agenttts.search_id` = '{search_id}'", None
+    def _keep_one(self, runs: list[Any]) -> Any:
+        """Return the run to use of those that show the same thing: the one we wrote to, else one that ended,
+        else the oldest. Delete what the same session created besides.
+        """
+        ours = {*self._trials.values(), self.place.run_id if self.place else ""}
+        kept, *doubles = sorted(
+            runs,
+            key=lambda run: (
+                run.info.run_id not in ours,
+                run.info.status == "RUNNING",
+                run.info.start_time,
+                run.info.run_id,
+            ),
+        )
+        for run in doubles:
+            if SESSION in kept.data.tags and run.data.tags.get(SESSION) == kept.data.tags[SESSION]:
+                self._client.delete_run(run.info.run_id)
+        return kept
+
+    def _runs(self, wanted: str) -> Iterator[Any]:
+        token = None
         while True:
-            page = self._client.search_runs([self._experiment_id], wanted, page_token=token)
+            page = self._client.search_runs(
+                [self._experiment_id], wanted, max_results=RUNS_PER_PAGE, page_token=token
+            )
             yield from page
             token = page.token
             if not token:
                 return
+
+    def _create_search(self, record: SearchRecord) -> str:
+        began_ms = None if record.began is None else int(record.began * 1000)
+        run = self._client.create_run(
+            self._experiment_id, start_time=began_ms, tags=self._tags, run_name=record.search_id
+        )
+        return str(run.info.run_id)
 
     def _create_trial(self, result: TrialResult, ended_ms: int) -> str:
         tags = {**self._tags, **trial_tags(result), "mlflow.parentRunId": self._parent()}
@@ -152,8 +209,6 @@ class MlflowWriter:
             path = Path(folder) / "items.parquet"
             write_items(result, path)
             self._client.log_artifact(run_id, str(path))
-        self._client.set_terminated(run_id, status=run_status(result), end_time=ended_ms)
-        self._ended.add(result.number)
 
     def _log(
         self,
@@ -213,6 +268,7 @@ def _import_mlflow() -> Any:
     """Import MLflow with telemetry off, a pool that suffices, and without its start-up messages."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+    os.environ.update(FORCED)
     import mlflow
     import mlflow.entities
 
@@ -222,7 +278,7 @@ def _import_mlflow() -> Any:
 
 
 class _Refusals:
-    """Turn MLflow's refusals into `RefusedError`; outages pass through and are tried again."""
+    """Turn MLflow's refusals and faults into `RefusedError`; outages pass through and are tried again."""
 
     def __init__(self, mlflow: Any) -> None:
         self._kind = mlflow.exceptions.MlflowException
@@ -231,5 +287,9 @@ class _Refusals:
         """Enter."""
 
     def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
-        if isinstance(problem, self._kind) and getattr(problem, "error_code", "") in REFUSALS:
-            raise RefusedError(str(problem)) from problem
+        if isinstance(problem, self._kind):
+            refused = getattr(problem, "error_code", "") in REFUSALS
+        else:
+            refused = isinstance(problem, FAULTS) and not isinstance(problem, OSError)
+        if refused:
+            raise RefusedError(f"{type(problem).__name__}: {problem}") from problem

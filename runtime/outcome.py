@@ -11,6 +11,7 @@ from agenttts.runtime.archive import archive_digest
 from agenttts.runtime.decision import Decision
 from agenttts.runtime.records import Archive, Usage
 from agenttts.runtime.statistics import Summary
+from agenttts.runtime.store.accounts import Account
 from agenttts.runtime.store.codec import encode_usage
 from agenttts.runtime.tracking import SearchEnd
 from agenttts.spec.model import Json
@@ -20,7 +21,10 @@ Status = Literal["complete", "limit_reached", "interrupted", "failed", "infeasib
 
 @dataclass(frozen=True, slots=True)
 class SearchOutcome:
-    """How a search ended. decision: None when no trial is complete. holdout: None when it was not done."""
+    """How a search ended. decision: None when no trial is complete. holdout: None when it was not done.
+
+    account: what it spent in all its sessions. mistake: it failed by the user's mistake.
+    """
 
     search_id: str
     status: Status
@@ -28,8 +32,14 @@ class SearchOutcome:
     archive: Archive
     decision: Decision | None
     holdout: Summary | None
-    spent: Usage
+    account: Account
     lengths: Lengths
+    mistake: bool = False
+
+    @property
+    def spent(self) -> Usage:
+        """What gave answers."""
+        return self.account.spent
 
 
 def outcome_document(outcome: SearchOutcome) -> dict[str, Json]:
@@ -50,8 +60,15 @@ def outcome_document(outcome: SearchOutcome) -> dict[str, Json]:
         "best": best_trial,
         "holdout": None if holdout is None else summary_document(holdout),
         "spent": encode_usage(outcome.spent),
+        "lost": lost_document(outcome.account),
         "archive_digest": archive_digest(outcome.archive),
     }
+
+
+def lost_document(account: Account) -> dict[str, Json]:
+    """Return what may have been billed without an answer as JSON: worst cases."""
+    lost = account.lost
+    return {"requests": account.lost_requests, "tokens": lost.tokens, "usd": lost.usd}
 
 
 def summary_document(summary: Summary) -> dict[str, Json]:

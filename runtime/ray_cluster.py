@@ -1,8 +1,5 @@
-"""Run trials on Ray: the only module that imports it, and only when started.
-
-One async actor per model replica and one for Python stages. A trial is a graph of actor calls: a call
-receives its upstream blocks as object references, so outputs go from worker to worker, and a block never
-waits for another block. The driver gets small outcome blocks only.
+"""Run trials on Ray, as the search sees it. It talks to Ray through a process of its own, see `ray_link`: a
+lost cluster is a ClusterLostError here, and never the end of the search.
 """
 
 from __future__ import annotations
@@ -10,43 +7,25 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from itertools import count
+from typing import Any, Literal
 
 from agenttts.compiler.graph import CPU
-from agenttts.compiler.lower import StageCall
 from agenttts.compiler.plan import Plan
-from agenttts.runtime.blocks import Block, Failure, Items, TrialOutcome, replica
-from agenttts.runtime.executor import BLOCK_ITEMS, Progress, Running, prepare
+from agenttts.runtime.blocks import TrialOutcome
+from agenttts.runtime.executor import BLOCK_ITEMS, ClusterLostError, Progress, prepare
+from agenttts.runtime.janitor import short_folder
+from agenttts.runtime.ray_link import Answer, Ask, Begin, DriverProcess, Ended, Moved, RayAddress, Start
 from agenttts.runtime.records import Item
+from agenttts.runtime.watch import Waiting
 from agenttts.runtime.worker import StageWorker, WorkerSettings, check_endpoints, check_keys
 
-ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-LOCAL_ENVIRONMENT = {"RAY_AUTH_MODE": "disabled"}
-"""A local cluster else writes a token to the home folder, over which later clusters trip."""
-OBJECT_STORE_BYTES = 256 * 2**20
-CALLS_AT_ONCE = 1000
-TASK_RETRIES = 5
+__all__ = ["RayAddress", "RayExecutor"]
 
-
-@dataclass(frozen=True, slots=True)
-class RayAddress:
-    """Where Ray is. address: None starts a cluster on this machine, for the length of the search.
-
-    temp_dir: of that local cluster; keep it short, sockets lie in it. cpus_per_worker: what a worker
-    reserves; it only waits for endpoints.
-    """
-
-    address: str | None = None
-    temp_dir: str | None = None
-    cpus_per_worker: float = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    number: int
-    call: StageCall
+ANSWER_S, MARGIN_S = 1.5, 0.5
+PIDS_S = 30.0
 
 
 class RayExecutor:
@@ -57,147 +36,103 @@ class RayExecutor:
     ) -> None:
         """Keep what workers are made from; API keys are read from the environment of the workers."""
         self._settings, self._address, self._block_items = settings, address or RayAddress(), block_items
-        self._running: dict[int, Running] = {}
-        self._pending: dict[Any, _Pending] = {}
-        self._shipped: dict[tuple[str, ...], tuple[Items, Any]] = {}
-        self._actors: dict[str, list[Any]] = {}
-        self._ray: Any = None
+        self._driver: DriverProcess | None = None
+        self._running: dict[int, Progress] = {}
+        self._finished: deque[tuple[int, TrialOutcome]] = deque()
+        self._answers: dict[int, Any] = {}
+        self._numbers = count()
 
     def start(self) -> None:
         """Connect to Ray and start the workers.
 
         Raises:
             EndpointError: if a model that a stage may use has no endpoint, or its key is not there.
+            ClusterLostError: if Ray cannot be reached or started.
         """
         used = check_endpoints(self._settings)
         if self._address.address is None:  # workers of another cluster have an environment of their own
             check_keys(self._settings, used, os.environ)
         StageWorker(self._settings, {})  # what is wrong with plug-ins shows here, not in a worker far away
         places = {name: self._settings.spec.model(name).replicas for name in used} | {CPU: 1}
-        self._ray = _connect(self._address, sum(places.values()))
-        self._actors = {place: [self._actor() for _ in range(count)] for place, count in places.items()}
+        folder = self._address.temp_dir or str(short_folder())
+        self._driver = DriverProcess(Start(self._settings, self._address, places, folder))
 
-    def _actor(self) -> Any:
-        remote = self._ray.remote(
-            num_cpus=self._address.cpus_per_worker,
-            max_concurrency=CALLS_AT_ONCE,
-            max_restarts=-1,
-            max_task_retries=TASK_RETRIES,
-        )(RayWorker)
-        return remote.remote(self._settings)
+    def restart(self) -> None:
+        """Begin anew with a new cluster of our own, or a new connection to the other one.
+
+        Raises:
+            ClusterLostError: if Ray cannot be reached or started; call again later.
+        """
+        self.close()
+        self.start()
 
     def submit(self, number: int, plan: Plan, items: Sequence[Item]) -> None:
-        """Begin a trial: all its calls are handed to Ray at once, which runs each when its inputs are
-        there.
-        """
+        """Begin a trial."""
         running = prepare(plan, self._settings.spec, items, self._block_items)
-        self._running[number] = running
-        passed: dict[tuple[str, int], Any] = {}
-        for call in running.calls:
-            upstream = [passed[name, call.block] for name in call.needs]
-            block_items = running.blocks[call.block]
-            passed[call.stage, call.block], block = self._call(plan, call, block_items, upstream)
-            self._pending[block] = _Pending(number, call)
-
-    def _call(self, plan: Plan, call: StageCall, items: Items, upstream: Sequence[Any]) -> tuple[Any, Any]:
-        workers = self._actors[call.placement]
-        method = workers[replica(items, len(workers))].run_block.options(num_returns=2)
-        choice = dict(plan.allocation.stages).get(call.stage)
-        both = method.remote(call.stage, choice, self._ship(items), *upstream)
-        return both[0], both[1]
-
-    def _ship(self, items: Items) -> Any:
-        """Put a block of items into the object store once, however many calls use it."""
-        key = tuple(item.id for item in items)
-        if self._shipped.get(key, ((), None))[0] != items:
-            self._shipped[key] = (items, self._ray.put(items))
-        return self._shipped[key][1]
+        choices = {stage: choice for stage, choice in plan.allocation.stages if choice is not None}
+        self._started.send(Begin(number, running, choices))
+        self._running[number] = running.progress
 
     def next_finished(self, timeout_s: float | None = None) -> tuple[int, TrialOutcome] | None:
         """Wait for a trial to finish; None when the time is up, or when none is running."""
-        end = None if timeout_s is None else time.monotonic() + timeout_s
-        while True:
-            number = next((n for n, running in self._running.items() if running.complete), None)
-            if number is not None:
-                return number, self._running.pop(number).outcome()
-            if not self._collect(None if end is None else max(0.0, end - time.monotonic())):
-                return None
-
-    def _collect(self, timeout_s: float | None) -> bool:
-        """Take in at least one block; False when none came in time."""
-        if not self._pending:
-            return False
-        ready, _ = self._ray.wait(list(self._pending), num_returns=1, timeout=timeout_s, fetch_local=True)
-        for reference in ready:
-            pending = self._pending.pop(reference)
-            block = self._fetch(reference, pending.call.stage)
-            if pending.number in self._running:
-                self._running[pending.number].add(pending.call, block)
-        return bool(ready)
-
-    def _fetch(self, reference: Any, stage: str) -> Block:
-        try:
-            block: Block = self._ray.get(reference)
-        except self._ray.exceptions.RayError as error:  # the worker is gone for good, or a bug
-            return Block(stage, failure=Failure("trial", f"stage '{stage}': {_words(error)}"[:2000]))
-        return block
+        end = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while self._running and not self._finished and self._listen(end - time.monotonic()):
+            pass
+        return self._finished.popleft() if self._finished else None
 
     def progress(self) -> Mapping[int, Progress]:
         """Return how far every running trial is."""
-        while self._collect(0):
+        while self._listen(0):
             pass
-        return {number: running.progress for number, running in self._running.items()}
+        return dict(self._running)
+
+    def stuck(self) -> Sequence[Waiting]:
+        """Return what the workers wait for now, longest first; when Ray is lost, that."""
+        try:
+            waits: Sequence[Waiting] | None = self._ask("stuck", ANSWER_S, MARGIN_S)
+        except ClusterLostError as lost:
+            return (Waiting("", None, str(lost), 0.0),)
+        return waits if waits is not None else (Waiting("", None, "the process that talks to Ray", ANSWER_S),)
+
+    def drain(self, timeout_s: float) -> None:
+        """Give up what runs; wait until the requests in flight are banked."""
+        self._ask("drain", timeout_s, 2 * MARGIN_S)
 
     def worker_pids(self) -> dict[str, list[int]]:
         """Return the process ids of the workers by place, for whoever looks into a running search."""
-        asked = {place: [actor.pid.remote() for actor in actors] for place, actors in self._actors.items()}
-        return {place: self._ray.get(pids) for place, pids in asked.items()}
+        return dict(self._ask("pids", PIDS_S, MARGIN_S) or {})
 
     def close(self) -> None:
-        """Disconnect: the workers end with their driver, and a local cluster with it."""
-        if self._ray is None:
-            return
-        self._actors, self._pending, self._shipped, self._running = {}, {}, {}, {}
-        self._ray.shutdown()
-        self._ray = None
+        """Disconnect: the workers end, and a local cluster with them."""
+        self._running, self._finished = {}, deque()
+        if self._driver is not None:
+            self._driver.end()
+            self._driver = None
 
+    @property
+    def _started(self) -> DriverProcess:
+        if self._driver is None:
+            raise ClusterLostError("the Ray cluster is lost: it was not started")
+        return self._driver
 
-class RayWorker(StageWorker):
-    """A stage worker that finds its API keys in the environment of its own process."""
+    def _ask(self, what: Literal["stuck", "drain", "pids"], timeout_s: float, margin_s: float) -> Any:
+        """Ask the workers; None when no answer came in time."""
+        number, end = next(self._numbers), time.monotonic() + timeout_s + margin_s
+        self._answers = {}
+        self._started.send(Ask(number, what, timeout_s))
+        while number not in self._answers and self._listen(end - time.monotonic()):
+            pass
+        return self._answers.get(number)
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        """Build the stages' plug-ins."""
-        super().__init__(settings, os.environ)
-
-    async def pid(self) -> int:
-        """Return the process id."""
-        return os.getpid()
-
-
-def _words(error: Exception) -> str:
-    """Return what went wrong in the worker, without the traceback that Ray puts around it."""
-    cause = getattr(error, "cause", None)
-    return f"{type(cause).__name__}: {cause}" if isinstance(cause, Exception) else str(error)
-
-
-def _connect(address: RayAddress, workers: int) -> Any:
-    """Connect. A cluster of our own gets room for all workers: they wait for endpoints, not for cores, and
-    one that finds no place would keep its trials waiting for ever.
-    """
-    for name, value in (ENVIRONMENT | ({} if address.address else LOCAL_ENVIRONMENT)).items():
-        os.environ.setdefault(name, value)
-    import ray
-
-    if address.address is not None:
-        ray.init(address=address.address, log_to_driver=False, configure_logging=False)
-        return ray
-    ray.init(
-        address="local",
-        num_cpus=max(1, math.ceil(workers * address.cpus_per_worker)),
-        include_dashboard=False,
-        log_to_driver=False,
-        configure_logging=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        _temp_dir=address.temp_dir,
-    )
-    return ray
+    def _listen(self, timeout_s: float) -> bool:
+        """Take in one message; False when none came in time."""
+        reply = self._started.receive(max(0.0, timeout_s))
+        match reply:
+            case Moved():
+                self._running[reply.number] = reply.progress
+            case Ended():
+                del self._running[reply.number]
+                self._finished.append((reply.number, reply.outcome))
+            case Answer():
+                self._answers[reply.number] = reply.value
+        return reply is not None

@@ -53,16 +53,30 @@ def refusal(status: int, code: object, message: str, headers: Mapping[str, str])
     if kind is None and status == 400 and any(words in message.lower() for words in CONTEXT_WORDS):
         kind = ContextTooLong
     kind = kind or STATUSES.get(status) or (Overloaded if status >= 500 else BadRequest)
-    return kind(f"HTTP {status}: {message[:500]}", retry_after_s(headers))
+    error = kind(f"HTTP {status}: {message[:500]}", retry_after_s(headers))
+    error.status = status
+    return error
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After: seconds, or a date, which is taken relative to the reply's own Date."""
-    value = headers.get("retry-after", "").strip()
+    """Read Retry-After: seconds, or a date, which is taken relative to the reply's own Date.
+
+    OpenAI's finer `retry-after-ms` comes first. What cannot be read is no wish.
+
+    >>> retry_after_s({"retry-after-ms": "250", "retry-after": "1"})
+    0.25
+    """
+    finer, value = (headers.get(name, "").strip() for name in ("retry-after-ms", "retry-after"))
     try:
-        return max(0.0, float(value)) if value.replace(".", "", 1).isdecimal() else _until(value, headers)
-    except (ValueError, TypeError):
+        if _is_number(finer):
+            return float(finer) / 1000
+        return float(value) if _is_number(value) else _until(value, headers)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
+
+
+def _is_number(value: str) -> bool:
+    return value.replace(".", "", 1).isdecimal()
 
 
 def _until(value: str, headers: Mapping[str, str]) -> float:

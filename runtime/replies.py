@@ -15,6 +15,8 @@ from agenttts.runtime.values import clean
 from agenttts.spec.model import Price
 
 CHARACTERS_PER_TOKEN = 4
+REFUSAL = "refusal"
+"""The finish reason of a sample whose text says why the model gave no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,9 @@ def _choice(choice: Any) -> tuple[str, str]:
     content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(message, dict) or not isinstance(content, str | None):
         raise BadReply("a choice of the reply has no text")
+    refused = message.get("refusal")
+    if content is None and isinstance(refused, str) and refused:
+        return clean(refused), REFUSAL
     return clean(content or ""), str(choice.get("finish_reason") or "unknown")
 
 

@@ -1,35 +1,44 @@
-"""Draw samples of a request, each paid once: from the bank what is there, from the endpoint only the rest."""
+"""Draw samples of a request, each paid once: from the bank what is there, from the endpoint only the rest.
+
+Equal requests at the same time are drawn once, in this process through a lock, among processes through claims
+in the store.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Protocol
 
-from agenttts.runtime.batching import Batcher
-from agenttts.runtime.client import Keep
-from agenttts.runtime.errors import ModelError
+from agenttts.runtime.desk import Desk, Permit
+from agenttts.runtime.errors import LimitReached, ModelError
 from agenttts.runtime.records import Sample, SampleRequest, Usage
 from agenttts.runtime.replies import Completion, usd
-from agenttts.runtime.store.bank import SampleBank, sample_key
+from agenttts.runtime.store.accounts import Amount
+from agenttts.runtime.store.bank import sample_key
+from agenttts.runtime.store.claims import Refused
+from agenttts.runtime.till import ElsewhereError, StreamDesk, Till
+from agenttts.runtime.watch import Watch
+from agenttts.runtime.worst import WorstCase
 from agenttts.spec.model import ModelSpec, Price
 
 SEEDS = 2**31 - 2**16
 """Base seeds stay below this, so that base + index stays within 31 bits."""
-
-
-_Kept = tuple[SampleRequest, tuple[Sample, ...]]
+SHOWN = 60
+"""Characters of a prompt that the watch shows."""
 
 
 class Client(Protocol):
     """What draws samples from an endpoint; see `ModelClient`."""
 
     async def complete(
-        self, request: SampleRequest, first_index: int, count: int, keep: Keep | None = None
+        self, request: SampleRequest, first_index: int, count: int, desk: Desk | None = None
     ) -> Completion:
         """Return the samples first_index .. first_index + count - 1."""
+
+    async def again(self, request: SampleRequest, permit: Permit, desk: Desk) -> Completion:
+        """Ask once more for what a permit allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +56,49 @@ class Drawn:
 
 @dataclass(slots=True)
 class _Stream:
-    """The samples of one key known in memory, while somebody needs them."""
+    """The samples of one key known in memory by index, while somebody needs them."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    samples: tuple[Sample, ...] = ()
+    samples: dict[int, Sample] = field(default_factory=dict)
     users: int = 0
+
+    def gaps(self, count: int) -> list[range]:
+        """Return the index ranges below count that are missing."""
+        known = self.samples
+        missing = [index for index in range(count) if index not in known]
+        starts = (index for index in missing if index == 0 or index - 1 in known)
+        ends = (index + 1 for index in missing if index + 1 == count or index + 1 in known)
+        return [range(start, end) for start, end in zip(starts, ends, strict=True)]
+
+    def add(self, samples: Sequence[Sample]) -> None:
+        """Take samples in; the first of an index stays."""
+        for sample in samples:
+            self.samples.setdefault(sample.index, sample)
 
 
 class Sampler:
-    """Draws for one model. For one event loop; many processes may share the bank."""
+    """Draws for one model. For one event loop; many processes may share the store."""
 
-    def __init__(self, client: Client, bank: SampleBank, model: ModelSpec) -> None:
-        """Join an endpoint and a bank."""
+    def __init__(self, client: Client, till: Till, model: ModelSpec, watch: Watch | None = None) -> None:
+        """Join an endpoint and a till. watch: where what is waited for is shown."""
         self.identity = model_identity(model)
-        self._client, self._model = client, model
+        self._client, self.till, self._model = client, till, model
+        self.watch = watch or Watch()
+        self._worst = WorstCase(model, timed=till.timed)
         self._streams: dict[str, _Stream] = {}
-        self._read: Batcher[tuple[str, int], list[Sample]] = Batcher(partial(_read, bank))
-        self._write: Batcher[_Kept, None] = Batcher(partial(_write, bank))
 
-    async def draw(self, request: SampleRequest, count: int) -> Drawn:
+    def at(self, stage: str) -> StageSampler:
+        """Return the sampler under a stage's name, which the watch shows."""
+        return StageSampler(self, stage)
+
+    async def draw(self, request: SampleRequest, count: int, stage: str = "") -> Drawn:
         """Return samples 0 .. count-1. What is drawn is in the bank before this returns; errors never are.
 
         Equal requests at the same time are drawn once: whoever wants more draws only the rest.
 
         Raises:
-            ModelError: if the endpoint fails for good; `paid` says what was drawn and banked until then.
+            ModelError: if the endpoint fails for good, or a limit is reached; `paid` says what was drawn and
+                banked until then.
             ValueError: if the request holds text that is not Unicode.
         """
         seeded = with_seed(request, self._model)
@@ -79,34 +106,87 @@ class Sampler:
         stream = self._streams.setdefault(key, _Stream())
         stream.users += 1
         try:
-            async with stream.lock:
-                paid = await self._fill(stream, key, seeded, count)
-                samples = stream.samples[:count]
+            with self.watch.waiting(stage, self._model.name, _words(request, count)) as entry:
+                async with stream.lock:
+                    paid = await self._fill(
+                        stream, StreamDesk(self.till, key, seeded, self._worst, entry), count
+                    )
+                    samples = tuple(stream.samples[index] for index in range(count))
         finally:
             stream.users -= 1
             if not stream.users:
                 self._streams.pop(key, None)
         return Drawn(samples, needed(samples, self._model.price), paid)
 
-    async def _fill(self, stream: _Stream, key: str, request: SampleRequest, count: int) -> Usage:
-        if len(stream.samples) < count:
-            stream.samples = max(stream.samples, tuple(await self._read((key, count))), key=len)
-        missing = count - len(stream.samples)
-        if missing <= 0:
-            return Usage()
-        paid: list[Usage] = []
-
-        async def keep(part: Completion) -> None:
-            paid.append(part.usage)
-            await self._write((request, part.samples))
-
+    async def _fill(self, stream: _Stream, desk: StreamDesk, count: int) -> Usage:
+        pause = self.till.pause()
         try:
-            drawn = await self._client.complete(request, len(stream.samples), missing, keep)
+            while gaps := stream.gaps(count):
+                known = await self.till.look((desk.key, count))
+                stream.add(known.samples)
+                gaps = stream.gaps(count)
+                if gaps and known.others.busy:
+                    desk.entry.note("another process draws the same samples")
+                    self.till.check()
+                    await pause()
+                elif gaps and known.others.left:
+                    await self._take_over(stream, desk, known.others.left)
+                elif gaps:
+                    await self._draw(stream, desk, gaps)
         except ModelError as error:
-            error.paid = sum(paid, Usage())
+            error.paid, error.model = sum(desk.paid, Usage()), self._model.name
             raise
-        stream.samples += drawn.samples
-        return drawn.usage
+        return sum(desk.paid, Usage())
+
+    async def _draw(self, stream: _Stream, desk: StreamDesk, gaps: Sequence[range]) -> None:
+        try:
+            for gap in gaps:
+                drawn = await self._client.complete(desk.request, gap.start, len(gap), desk)
+                self._worst.learn(desk.request, drawn.usage)
+                stream.add(drawn.samples)
+        except ElsewhereError:  # somebody was quicker: look again
+            await asyncio.sleep(0)
+
+    async def _take_over(self, stream: _Stream, desk: StreamDesk, left: Sequence[Permit]) -> None:
+        """Ask again, under the same idempotency keys, for what a process that died was drawing."""
+        worst = {permit.token: self._worst(desk.request, permit.count) for permit in left}
+        adopted = await self._adopt(desk, worst)
+        desk.adopted.update(permit.token for permit in adopted)
+        for permit in adopted:
+            drawn = await self._client.again(desk.request, permit, desk)
+            stream.add(drawn.samples)
+
+    async def _adopt(self, desk: StreamDesk, worst: dict[str, Amount]) -> Sequence[Permit]:
+        adopted = await self.till.adopt(desk.key, worst)
+        if isinstance(adopted, Refused):
+            if not adopted.wait:
+                raise LimitReached(adopted.reason)
+            desk.entry.note("waits for room under a limit of the search")
+            self.till.check()
+            await self.till.pause()()
+            return ()
+        return adopted
+
+
+@dataclass(frozen=True, slots=True)
+class StageSampler:
+    """A sampler as one stage uses it."""
+
+    sampler: Sampler
+    stage: str
+
+    @property
+    def identity(self) -> str:
+        """The model's identity."""
+        return self.sampler.identity
+
+    async def draw(self, request: SampleRequest, count: int) -> Drawn:
+        """Return the first `count` samples; see `Sampler.draw`."""
+        return await self.sampler.draw(request, count, self.stage)
+
+
+def _words(request: SampleRequest, count: int) -> str:
+    return f"{count} x {request.messages[-1].content[:SHOWN]!r}"
 
 
 def with_seed(request: SampleRequest, model: ModelSpec) -> SampleRequest:
@@ -150,13 +230,3 @@ def model_identity(model: ModelSpec) -> str:
         "quantization": model.quantization,
     }
     return " ".join([model.model, *(f"{name}={value}" for name, value in parts.items() if value)])
-
-
-def _read(bank: SampleBank, wanted: Sequence[tuple[str, int]]) -> list[list[Sample]]:
-    found = bank.get_many(dict(wanted))
-    return [found[key] for key, _ in wanted]
-
-
-def _write(bank: SampleBank, drawn: Sequence[_Kept]) -> list[None]:
-    bank.put_many(drawn)
-    return [None] * len(drawn)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from agenttts.runtime.checking import catalog
@@ -13,6 +14,7 @@ from agenttts.runtime.history import replay
 from agenttts.runtime.plugins import plugins
 from agenttts.runtime.records import Archive, Item, TrialState, Usage
 from agenttts.runtime.report.figures import ReportData, ReportHeader, report_data
+from agenttts.runtime.spec_files import Loaded
 from agenttts.runtime.statistics import Interval, Summary
 from agenttts.runtime.store.codec import decode_usage
 from agenttts.runtime.store.journal import Event, Journal
@@ -141,6 +143,14 @@ def read_search(journal: Journal, search_id: str) -> Recorded:
     ends: list[Any] = [event.payload for event in events if event.kind == "search_finished"]
     finished = ends[-1] if ends else None
     return Recorded(search_id, _status(events), spec, facts, replay(events).archive, events[0].at, finished)
+
+
+def loaded_of(recorded: Recorded) -> Loaded:
+    """Return the spec of a search as its file gave it, for the same data in the same folder."""
+    facts = recorded.facts
+    checked = check(facts["spec"], facts["files"], plugins(), catalog())
+    folder = Path(facts["folder"])
+    return Loaded(checked.spec, checked.problems, facts["spec"], facts["files"], folder, checked.document)
 
 
 def _status(events: Sequence[Event]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from agenttts.runtime.embedded.catalog import weights_digest
 from agenttts.runtime.executor import Executor
@@ -18,15 +18,31 @@ from agenttts.spec.model import PipelineSpec
 LOOPBACK = ("127.", "localhost", "[::1]")
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Whom the workers charge, and when they stop.
+
+    account: a search's id, "" for nobody. ends_at: seconds since 1970, None for never.
+    """
+
+    account: str = ""
+    ends_at: float | None = None
+
+
 @contextlib.contextmanager
 def workers(
-    spec: PipelineSpec, home: Home, store_url: str, ray_address: str | None = None
+    spec: PipelineSpec,
+    home: Home,
+    store_url: str,
+    ray_address: str | None = None,
+    session: Session | None = None,
 ) -> Iterator[Executor]:
     """Yield a started executor on Ray (here, or the cluster at `ray_address`) and the embedded server.
 
     Raises:
         ServiceError: if the embedded server does not come up.
         EndpointError: if a model has no endpoint.
+        ClusterLostError: if Ray cannot be started or reached.
     """
     refuse_unreachable(spec, ray_address)
     with session_folder() as folder, contextlib.ExitStack() as stack:
@@ -35,12 +51,20 @@ def workers(
         if embedded:
             server = stack.enter_context(embedded_server(home.log("embedded")))
             endpoints = dict.fromkeys(embedded, server.base_url)
+        charged, log = session or Session(), home.log("ray")
+        log.unlink(missing_ok=True)
         executor = RayExecutor(
-            WorkerSettings(with_revisions(spec), store_url, endpoints),
-            RayAddress(ray_address, str(folder / "ray")),
+            WorkerSettings(
+                with_revisions(spec),
+                store_url,
+                endpoints,
+                account=charged.account,
+                ends_at=charged.ends_at,
+            ),
+            RayAddress(ray_address, str(folder / "ray"), log=str(log)),
         )
-        executor.start()
         stack.callback(executor.close)
+        executor.start()
         yield executor
 
 

@@ -19,7 +19,7 @@ from agenttts.runtime.functions import Function
 from agenttts.runtime.fusions import LLM, Ask, Candidate, Fusion, fuse, fuse_by_model, fusion_words
 from agenttts.runtime.metrics import Metric
 from agenttts.runtime.parsers import Parsed, Parser, Unparsed
-from agenttts.runtime.records import Message, SampleRequest, StageInput, StageOutcome, Usage
+from agenttts.runtime.records import Message, Sample, SampleRequest, StageInput, StageOutcome, Usage
 from agenttts.runtime.sampler import Drawn
 from agenttts.runtime.values import clean
 from agenttts.spec.model import Json, Plugin, StageSpec
@@ -28,12 +28,16 @@ from agenttts.spec.template import render
 _T = TypeVar("_T")
 MOST_CHARACTERS = 500
 """Of a problem; a model's text may be inside."""
+REFUSED = ("refusal", "content_filter")
+"""Finish reasons of samples that hold no answer."""
 
 
 class Source(Protocol):
     """Where samples come from; see `Sampler`."""
 
-    identity: str
+    @property
+    def identity(self) -> str:
+        """The model's identity."""
 
     async def draw(self, request: SampleRequest, count: int) -> Drawn:
         """Return the first `count` samples."""
@@ -122,7 +126,7 @@ async def run_model(
 async def _make(program: Program, given: StageInput, samples: int, source: Source, fuser: Source) -> Made:
     messages = _guarded("prompt", lambda: _messages(program.stage, given))
     drawn = await _draw(source, _request(program.stage, source.identity, messages), samples)
-    candidates = [Candidate(s.text, _parsed(program.parse, s.text)) for s in drawn.samples]
+    candidates = [Candidate(s.text, _parsed(program.parse, s)) for s in drawn.samples]
     unparsed = sum(isinstance(c.value, Unparsed) for c in candidates)
     if program.fuse is not None:
         pure = program.fuse
@@ -174,10 +178,12 @@ def _guarded(what: str, call: Callable[[], _T], spent: Drawn = NOTHING) -> _T:
         raise ItemError(f"{what}: {type(error).__name__}: {error}", spent) from error
 
 
-def _parsed(parse: Parser, text: str) -> Parsed:
-    """Parse; a parser of another package that raises has not parsed."""
+def _parsed(parse: Parser, sample: Sample) -> Parsed:
+    """Parse; a refusal is no answer, and a parser of another package that raises has not parsed."""
+    if sample.finish_reason in REFUSED:
+        return Unparsed(f"the model refused ({sample.finish_reason})")
     try:
-        return parse(text)
+        return parse(sample.text)
     except Exception as error:
         return Unparsed(f"the parser failed: {type(error).__name__}: {error}")
 

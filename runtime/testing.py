@@ -27,7 +27,8 @@ class Refusal:
 class FakeServer:
     """A server in its own thread; use it as a context manager.
 
-    requests: the bodies received, in order. most_choices: how many choices it gives at most.
+    requests: the bodies received, in order; asked: with their idempotency keys. most_choices: how many
+    choices it gives at most.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class FakeServer:
     ) -> None:
         """Prepare; `refusals` are sent first, one per request."""
         self.requests: list[dict[str, Any]] = []
+        self.asked: list[tuple[dict[str, Any], str]] = []
         self.keys: list[str] = []
         self._answer, self._refusals = answer, list(refusals)
         self._most_choices, self._with_usage, self._delay_s = most_choices, with_usage, delay_s
@@ -82,6 +84,7 @@ class FakeServer:
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.requests.append(body)
+        self.asked.append((body, request.headers.get("Idempotency-Key", "")))
         self.keys.append(request.headers.get("Authorization", ""))
         refusal = self._refusals.pop(0) if self._refusals else None
         await asyncio.sleep(self._delay_s)

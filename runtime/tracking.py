@@ -7,13 +7,14 @@ The journal is the truth; this is a view of it. Values go in here, one thread de
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import time
 from typing import Protocol
 
 from agenttts.compiler.allocation import Allocation
-from agenttts.runtime.delivery import Delivery, Job, Patience
+from agenttts.runtime.delivery import Delivery, Job, Patience, Wait
 from agenttts.runtime.records import TrialResult, TrialState
 
 LONGEST_TAG = 4900
@@ -24,6 +25,7 @@ class SearchRecord:
     """What the parent run says from the start. documents: artifacts by file name, e.g. the spec's JSON.
 
     commit, dirty: the spec's git state, None where there is none. resumed: look for runs of earlier sessions.
+    began: when the search began, seconds since 1970; None: when it is first shown.
     """
 
     search_id: str
@@ -35,6 +37,7 @@ class SearchRecord:
     documents: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     resumed: bool = False
+    began: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,10 @@ class NullTracker:
 
 
 class Writer(Protocol):
-    """The far side of the queue: may block, may fail. look_first: an earlier attempt may have got through."""
+    """The far side of the queue: may block, may fail. look_first: an earlier attempt may have got through.
+
+    `start` of a resumed search learns all trials that earlier sessions showed, once and for all.
+    """
 
     place: Place | None
 
@@ -122,39 +128,46 @@ class MlflowTracker:
         patience: Patience | None = None,
         clock: Callable[[], float] = time,
         open_writer: Callable[[str, str], Writer] | None = None,
+        wait: Wait = threading.Event.wait,
     ) -> None:
+        """Keep the settings. clock: stamps what is shown. wait: how to wait between attempts."""
         self._uri, self._experiment, self._clock = uri, experiment, clock
         self._open = open_writer or _mlflow_writer
         self._writer: Writer | None = None
-        self._delivery = Delivery("MLflow", patience or Patience())
-        self._resumed = False
+        self._delivery = Delivery("MLflow", patience or Patience(), wait)
 
     def start(self, record: SearchRecord) -> None:
         """Queue the parent run."""
-        self._resumed = record.resumed
         self._put("the search", lambda writer, again: writer.start(record, again or record.resumed))
 
-    def trial(self, result: TrialResult, best_score: float | None) -> None:
-        """Queue one child run."""
-        now = int(self._clock() * 1000)
+    def trial(self, result: TrialResult, best_score: float | None, ended: float | None = None) -> None:
+        """Queue one child run. ended: when the trial did, seconds since 1970; None: now."""
+        ended_ms = self._ms(ended)
         self._put(
             f"trial {result.number}",
-            lambda writer, again: writer.trial(result, best_score, now, again or self._resumed),
+            lambda writer, again: writer.trial(result, best_score, ended_ms, again),
         )
 
-    def finish(self, end: SearchEnd) -> None:
-        """Queue the end of the parent run."""
-        now = int(self._clock() * 1000)
-        self._put("the end of the search", lambda writer, _: writer.finish(end, now))
+    def finish(self, end: SearchEnd, ended: float | None = None) -> None:
+        """Queue the end of the parent run. ended: when the search did, seconds since 1970; None: now."""
+        ended_ms = self._ms(ended)
+        self._put("the end of the search", lambda writer, _: writer.finish(end, ended_ms))
 
     def close(self, timeout_s: float) -> int:
         """Deliver the rest for at most `timeout_s`; return the number of messages that were not delivered."""
         return self._delivery.close(timeout_s)
 
+    def drain(self, idle_s: float) -> int:
+        """Deliver the rest as long as no `idle_s` pass without progress; return what was not delivered."""
+        return self._delivery.drain(idle_s)
+
     @property
     def place(self) -> Place | None:
         """Where the search is shown; None until the parent run exists."""
         return self._writer.place if self._writer is not None else None
+
+    def _ms(self, at: float | None) -> int:
+        return int((self._clock() if at is None else at) * 1000)
 
     def _put(self, name: str, write: Callable[[Writer, bool], None]) -> None:
         def act(attempt: int) -> None:

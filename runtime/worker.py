@@ -6,20 +6,30 @@ Calls are idempotent through the bank, so a call that was lost may be made again
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from agenttts.compiler.allocation import Choice
 from agenttts.runtime.blocks import Block, Failure, Items, Passed, kept_outputs, split, stage_input
 from agenttts.runtime.client import ModelClient
-from agenttts.runtime.errors import ModelError
+from agenttts.runtime.errors import EndpointDown, ModelError
 from agenttts.runtime.records import StageInput, StageOutcome
 from agenttts.runtime.retry import RetryPolicy, Surroundings
 from agenttts.runtime.sampler import Sampler
 from agenttts.runtime.secret import MissingSecretError, Secret
 from agenttts.runtime.stage import Program, build, run_function, run_model
+from agenttts.runtime.store.accounts import Caps
 from agenttts.runtime.store.bank import SampleBank
+from agenttts.runtime.store.claims import Claims
+from agenttts.runtime.store.database import PATIENCE_S, StoreError
+from agenttts.runtime.store.members import Member
+from agenttts.runtime.till import Till
+from agenttts.runtime.transport import Transport
+from agenttts.runtime.watch import Waiting, Watch
 from agenttts.spec.model import ModelLimits, ModelSpec, PipelineSpec
+
+MOST_CHARACTERS = 2000
 
 
 class EndpointError(Exception):
@@ -30,28 +40,47 @@ class EndpointError(Exception):
 class WorkerSettings:
     """What every worker of a search is made from. It goes to other processes and holds no secret.
 
-    endpoints: base URL by model name, for embedded models. bank_url: the store's address.
+    endpoints: base URL by model name, for embedded models. bank_url: the store's address. account: what the
+    spending is charged to, and capped by the spec's limits; "": nothing. ends_at: no request begins later,
+    seconds since 1970.
     """
 
     spec: PipelineSpec
     bank_url: str
     endpoints: Mapping[str, str] = field(default_factory=dict)
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    account: str = ""
+    ends_at: float | None = None
+
+    @property
+    def caps(self) -> Caps:
+        """What the account may spend."""
+        limits = self.spec.search.limits
+        return Caps(limits.usd, limits.tokens, limits.gpu_seconds) if self.account else Caps()
 
 
 class StageWorker:
-    """Runs any stage of one pipeline. Clients and the bank are opened when first needed."""
+    """Runs any stage of one pipeline. Clients and the store are opened when first needed."""
 
     def __init__(
-        self, settings: WorkerSettings, environment: Mapping[str, str], around: Surroundings | None = None
+        self,
+        settings: WorkerSettings,
+        environment: Mapping[str, str],
+        around: Surroundings | None = None,
+        transports: Callable[[ModelSpec], Transport] | None = None,
     ) -> None:
-        """Build the stages' plug-ins. environment: where API keys are read from."""
-        self._settings, self._environment, self._around = settings, environment, around
+        """Build the stages' plug-ins. environment: where API keys are. transports: in place of HTTP."""
+        self._settings, self._environment, self._transports = settings, environment, transports
+        self._around = around or Surroundings()
         self._programs = {stage.name: build(stage) for stage in settings.spec.stages}
         self._kept = kept_outputs(settings.spec)
-        self._bank: SampleBank | None = None
+        self._watch = Watch(self._around.clock)
+        self._store: contextlib.ExitStack | None = None
+        self._till: Till | None = None
         self._samplers: dict[str, Sampler] = {}
-        self._clients: list[ModelClient] = []
+        self._clients: dict[str, ModelClient] = {}
+        self._busy, self._idle = 0, asyncio.Event()
+        self._idle.set()
 
     async def run_block(
         self, stage: str, choice: Choice | None, items: Items, *upstream: Passed
@@ -64,52 +93,96 @@ class StageWorker:
         if failed is not None:
             return Passed(stage, failure=failed), Block(stage, failure=failed)
         try:
-            run = self._runner(self._programs[stage], choice)
-            outcomes = await _every([run(stage_input(item, upstream)) for item in items])
-        except (ModelError, EndpointError, MissingSecretError) as error:
-            failure = _failure(error, stage)
+            with self._at_work():
+                run = self._runner(self._programs[stage], choice)
+                outcomes = await _every([run(stage_input(item, upstream)) for item in items])
+        except (ModelError, EndpointError, MissingSecretError, StoreError) as error:
+            failure = _failure(error, stage, choice)
             return Passed(stage, failure=failure), Block(stage, failure=failure)
         by_item = {item.id: outcome for item, outcome in zip(items, outcomes, strict=True)}
         return split(stage, by_item, keep_outputs=stage in self._kept)
 
+    def stuck(self) -> tuple[Waiting, ...]:
+        """Return what is waited for at this moment, longest first."""
+        return self._watch.snapshot()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Begin no new request, wait until those in flight are banked and their blocks are back, at most so
+        long, and close everything. A later call opens it again.
+        """
+        if self._till is not None:
+            self._till.drain()
+        for client in self._clients.values():
+            client.drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        await self.close()
+
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Count a block that runs."""
+        self._busy += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._idle.set()
+
     def _runner(
         self, program: Program, choice: Choice | None
     ) -> Callable[[StageInput], Awaitable[StageOutcome]]:
+        stage = program.stage
         if choice is None:
-            return lambda given: run_function(program, given)
-        source = self._sampler(choice.model)
-        fuser = self._sampler(program.stage.fusion.model or choice.model)
+            return lambda given: self._watched(program, given)
+        source = self._sampler(choice.model).at(stage.name)
+        fuser = self._sampler(stage.fusion.model or choice.model).at(stage.name)
         return lambda given: run_model(program, given, choice.samples, source, fuser)
+
+    async def _watched(self, program: Program, given: StageInput) -> StageOutcome:
+        with self._watch.waiting(program.stage.name, None, f"item {given.item.id!r}"):
+            return await run_function(program, given)
 
     def _sampler(self, name: str) -> Sampler:
         if name not in self._samplers:
             model = self._settings.spec.model(name)
-            self._bank = self._bank or SampleBank(self._settings.bank_url)
-            self._samplers[name] = Sampler(self._client(model), self._bank, model)
+            self._till = self._till or self._open()
+            self._samplers[name] = Sampler(self._client(model), self._till, model, self._watch)
         return self._samplers[name]
 
+    def _open(self) -> Till:
+        settings, stack = self._settings, contextlib.ExitStack()
+        bank = stack.enter_context(contextlib.closing(SampleBank(settings.bank_url, PATIENCE_S)))
+        member = stack.enter_context(contextlib.closing(Member(bank.engine)))
+        self._store = stack
+        return Till(bank, Claims(bank.engine, member, settings.account, settings.caps), self._around)
+
     def _client(self, model: ModelSpec) -> ModelClient:
-        url = endpoint(model, self._settings.endpoints)
-        key = Secret.from_environment(model.api_key_env, self._environment)
+        settings = self._settings
         client = ModelClient(
-            url,
-            key,
+            endpoint(model, settings.endpoints),
+            Secret.from_environment(model.api_key_env, self._environment),
             model.model,
             share(model.limits, model.replicas),
             model.price,
-            self._settings.policy,
+            settings.policy,
             self._around,
+            transport=self._transports and self._transports(model),
+            ends_at=settings.ends_at,
         )
-        self._clients.append(client)
+        self._clients[model.name] = client
         return client
 
     async def close(self) -> None:
-        """Close clients and bank."""
-        for client in self._clients:
+        """Close clients and store."""
+        clients, store = tuple(self._clients.values()), self._store
+        self._samplers, self._clients, self._store, self._till = {}, {}, None, None
+        for client in clients:
             await client.close()
-        if self._bank is not None:
-            self._bank.close()
-        self._samplers, self._clients, self._bank = {}, [], None
+        if store is not None:
+            await asyncio.to_thread(store.close)
 
 
 def endpoint(model: ModelSpec, endpoints: Mapping[str, str]) -> str:
@@ -177,6 +250,13 @@ async def _every(calls: list[Awaitable[StageOutcome]]) -> list[StageOutcome]:
     return outcomes
 
 
-def _failure(error: Exception, stage: str) -> Failure:
-    policy = error.policy if isinstance(error, ModelError) else "search"
-    return Failure(policy, f"stage '{stage}': {error}")
+def _failure(error: Exception, stage: str, choice: Choice | None) -> Failure:
+    """Say what failed and where in the spec to look."""
+    if not isinstance(error, ModelError):
+        return Failure("search", f"stage '{stage}': {error}", isinstance(error, MissingSecretError))
+    mistake = error.mistake or (isinstance(error, EndpointDown) and error.never_answered)
+    model = error.model or (choice and choice.model)
+    if error.pointer is None or model is None:
+        return Failure(error.policy, f"stage '{stage}': {error}"[:MOST_CHARACTERS], mistake)
+    where = f"/models/{model}/{error.pointer}: stage '{stage}': {error}".rstrip(".")
+    return Failure(error.policy, f"{where[:MOST_CHARACTERS]}. {error.advice}", mistake)

@@ -62,12 +62,13 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class ModelLimits:
-    """How hard one endpoint may be used. `timeout_s` is one request's total deadline."""
+    """How hard one endpoint may be used. timeout_s: of one attempt; deadline_s: of one request in all."""
 
     concurrency: int = 32
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     timeout_s: float = 120.0
+    deadline_s: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class SearchSpec:
-    """How to search. items: how many items of the search part every trial uses, None: all."""
+    """How to search. items: how many items of the search part every trial uses, None: all.
+
+    stall_s: seconds without progress after which the search says what it waits for.
+    """
 
     searcher: str = "agenttts"
     options: Mapping[str, Json] = field(default_factory=dict)
@@ -234,6 +238,7 @@ class SearchSpec:
     seed: int = 0
     items: int | None = None
     tolerance: float = 0.01
+    stall_s: float = 60.0
     limits: Limits = field(default_factory=Limits)
 
 

@@ -24,7 +24,9 @@ COMMANDS = {
     "run": "agenttts.runtime.cli.run:run",
     "search": "agenttts.runtime.cli.search:search",
     "serve-embedded": "agenttts.runtime.cli.serve:serve_embedded",
+    "serve-faults": "agenttts.runtime.cli.faults:serve_faults",
     "status": "agenttts.runtime.cli.report:status",
+    "track": "agenttts.runtime.cli.track:track",
 }
 
 

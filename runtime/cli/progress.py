@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from agenttts.runtime.cli.plan_text import dollars
 from agenttts.runtime.records import Archive, Proposal, TrialResult, Usage
+from agenttts.runtime.watch import Waiting
 
 
 def duration(seconds: float) -> str:
@@ -25,6 +26,23 @@ def spend(usage: Usage) -> str:
     tokens = usage.prompt_tokens + usage.output_tokens
     paid = f", {dollars(usage.usd)}" if usage.usd else ""
     return f"{usage.completions:,} samples, {_short(tokens)} tokens{paid}"
+
+
+def stall_text(seconds: float, waits: Sequence[Waiting]) -> str:
+    """Return a stall in words, one line for each stage and model that is waited for."""
+    lines = [f"no progress for {duration(seconds)}; " + ("waiting for:" if waits else "no worker answers")]
+    places = dict.fromkeys((wait.stage, wait.model) for wait in waits)
+    for stage, model in places:
+        mine = [wait for wait in waits if (wait.stage, wait.model) == (stage, model)]
+        longest = max(mine, key=lambda wait: wait.seconds)
+        who = "its function" if model is None else f"model {model!r}"
+        tries = f", {longest.tries} failed tries" if longest.tries else ""
+        last = f"; last: {longest.last}" if longest.last else ""
+        lines.append(
+            f"  stage {stage!r}, {who}: {len(mine)} waiting, longest {duration(longest.seconds)}{tries}: "
+            f"{longest.what}{last}"
+        )
+    return "\n".join(lines)
 
 
 def _short(number: float) -> str:
@@ -63,6 +81,7 @@ class SearchProgress:
         """Show the bar; a resumed search begins where it was."""
         self._trials, self._before = trials, len(archive.results)
         self._finished, self._began = self._before, self._clock()
+        self._spent = sum((result.drawn for result in archive.results), Usage())
         again = f", {self._before} already done" if self._before else ""
         self._console.print(f"search [bold]{search_id}[/]: {trials} trials{again}", highlight=False)
         self._bar.start()
@@ -90,6 +109,14 @@ class SearchProgress:
         self._show()
         if not self._live:
             self._console.print(self._line(result), highlight=False, soft_wrap=True)
+
+    def stalled(self, seconds: float, waits: Sequence[Waiting]) -> None:
+        """Say how many requests of which stage and model are waited for, and which one waits longest."""
+        self._console.print(stall_text(seconds, waits), highlight=False, soft_wrap=True, markup=False)
+
+    def noted(self, message: str) -> None:
+        """Print it."""
+        self._console.print(message, highlight=False, soft_wrap=True, markup=False)
 
     def stopped(self, status: str, reason: str) -> None:  # noqa: ARG002
         """Say that the held-out check comes next."""

@@ -43,7 +43,8 @@ def opened(store: str | None) -> Iterator[Journal]:
 def list_(store: str | None, as_json: bool) -> None:
     """List the searches of a store, oldest first; one that cannot be read here does not hide the others."""
     with opened(store) as journal:
-        rows = [_row(journal, name) for name in journal.searches()]
+        alive = _alive(journal)
+        rows = [_row(journal, name, alive) for name in journal.searches()]
     if as_json:
         common.print_json(rows)
         return
@@ -52,13 +53,20 @@ def list_(store: str | None, as_json: bool) -> None:
         click.echo(f"{row['search_id']:<44}{row['status']:<14}{row['trials'] or 0:>4} trials  best {best}")
 
 
-def _row(journal: Journal, name: str) -> dict[str, Any]:
+def _alive(journal: Journal) -> dict[str, str]:
+    """Return who runs each search at this moment."""
+    from agenttts.runtime.store.leases import holders
+
+    return holders(journal.engine)
+
+
+def _row(journal: Journal, name: str, alive: dict[str, str]) -> dict[str, Any]:
     from agenttts.runtime.searches import UnknownSearchError, read_search
 
     try:
-        return facts(read_search(journal, name))
+        return living(facts(read_search(journal, name)), alive)
     except UnknownSearchError as error:
-        unknown = dict.fromkeys(("began", "searcher", "trials", "score", "cost", "allocation"))
+        unknown = dict.fromkeys(("began", "searcher", "trials", "score", "cost", "allocation", "run_by"))
         click.echo(f"agenttts: {error}", err=True)
         return {"search_id": name, "status": "unreadable", **unknown}
 
@@ -72,7 +80,7 @@ def status(search_id: str, store: str | None, as_json: bool) -> None:
     from agenttts.runtime.searches import read_search
 
     with opened(store) as journal:
-        row = facts(read_search(journal, search_id))
+        row = living(facts(read_search(journal, search_id)), _alive(journal))
     if as_json:
         common.print_json(row)
     else:
@@ -140,6 +148,15 @@ def _yardstick(recorded: Recorded) -> tuple[object, ...]:
     data, objective = recorded.spec.data, recorded.spec.objective
     metric = recorded.spec.stage(objective.stage).metric
     return data.source, data.id, metric and (metric.name, dict(metric.options)), objective.direction
+
+
+def living(row: dict[str, Any], alive: dict[str, str]) -> dict[str, Any]:
+    """Add who runs a search. One that never said how it ended, and that nobody runs, was lost: it is
+    `interrupted`, and goes on with `search --resume ID`.
+    """
+    by = alive.get(row["search_id"])
+    lost = row["status"] == "running" and by is None
+    return {**row, "status": "interrupted" if lost else row["status"], "run_by": by}
 
 
 def facts(recorded: Recorded) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from agenttts.runtime.secret import hide_credentials
 
 if TYPE_CHECKING:
     from agenttts.runtime.launch import Launch, Launched
+    from agenttts.runtime.searches import Overrides
+    from agenttts.runtime.spec_files import Loaded
 
 CODES = {
     "complete": common.Exit.DONE,
@@ -27,7 +30,7 @@ LIMITS = ("usd", "tokens", "gpu_seconds", "wall_clock_s")
 
 
 @click.command()
-@common.SPEC
+@click.argument("spec", type=click.Path(path_type=Path), required=False)
 @click.option("--searcher", help="Searcher, instead of the spec's.")
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials, instead of the spec's.")
 @click.option("--items", type=click.IntRange(min=1), help="Items per trial, instead of the spec's.")
@@ -37,11 +40,11 @@ LIMITS = ("usd", "tokens", "gpu_seconds", "wall_clock_s")
 @click.option(
     "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow. Default: SQLite beside the store."
 )
-@click.option("--resume", "search_id", metavar="ID", help="Go on with this search.")
+@click.option("--resume", "search_id", metavar="ID", help="Go on with this search; SPEC may be left out.")
 @common.STORE
 @common.JSON
 def search(
-    spec: Path,
+    spec: Path | None,
     searcher: str | None,
     trials: int | None,
     items: int | None,
@@ -55,22 +58,23 @@ def search(
 ) -> None:
     """Find the best allocation within the budget. The same command goes on with an interrupted search.
 
-    Ctrl-C stops cleanly: everything that was drawn stays in the bank. A second Ctrl-C does not wait.
+    Ctrl-C stops cleanly: what is in flight is waited for, and everything that was drawn stays in the bank. A
+    second Ctrl-C does not wait.
     """
-    loaded = common.valid_spec(spec)
     _check_tracking(tracking_uri)
+    place = home(Path.cwd())
+    store_url = store or place.store_url
+    asked = _Asked(searcher, trials, items, seed, limits)
+    loaded, overrides = _meant(spec, search_id, store_url, asked)
     data = common.read_items(loaded)
     _check_items(items, len(data.search))
     from agenttts.runtime.launch import Launch
-    from agenttts.runtime.searches import Overrides
 
-    place = home(Path.cwd())
-    overrides = Overrides(_known(searcher), trials, items, seed, _limits(limits))
     request = Launch(
         loaded=loaded,
         data=data,
         home=place,
-        store_url=store or place.store_url,
+        store_url=store_url,
         tracking_uri=tracking_uri or place.tracking_uri,
         overrides=overrides,
         ray_address=ray_address,
@@ -85,7 +89,47 @@ def search(
         common.print_json(document(launched))
     else:
         click.echo(text(launched, request.tracking_uri))
-    raise common.Stop(ending(launched), CODES[launched.outcome.status])
+    mistake = launched.outcome.mistake
+    raise common.Stop(ending(launched), common.Exit.MISTAKE if mistake else CODES[launched.outcome.status])
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The options that change a spec's search, as given."""
+
+    searcher: str | None
+    trials: int | None
+    items: int | None
+    seed: int | None
+    limits: tuple[str, ...]
+
+    def overrides(self) -> Overrides:
+        """Return them checked."""
+        from agenttts.runtime.searches import Overrides
+
+        return Overrides(_known(self.searcher), self.trials, self.items, self.seed, _limits(self.limits))
+
+
+def _meant(
+    spec: Path | None, search_id: str | None, store_url: str, asked: _Asked
+) -> tuple[Loaded, Overrides]:
+    """Return the spec and what changes it: from the file, or from the search that goes on."""
+    if spec is not None:
+        return common.valid_spec(spec), asked.overrides()
+    if search_id is None:
+        raise common.Stop("search: name a spec, or a search with --resume ID.", common.Exit.MISTAKE)
+    from agenttts.runtime.searches import Overrides, UnknownSearchError, loaded_of, read_search
+
+    with opened(store_url) as journal:
+        try:
+            recorded = read_search(journal, search_id)
+        except UnknownSearchError as error:
+            raise common.Stop(f"--resume: {error}", common.Exit.MISTAKE) from None
+    begun, now = Overrides.read(recorded.facts["overrides"]), asked.overrides()
+    if now not in (Overrides(), begun):
+        what = f"--resume: {search_id} began with the options {begun.document()}, now {now.document()}"
+        raise common.Stop(f"{what}. Leave them out, or start a new search.", common.Exit.MISTAKE)
+    return loaded_of(recorded), begun
 
 
 def _known(searcher: str | None) -> str | None:
@@ -153,20 +197,23 @@ def _check_resumable(request: Launch) -> None:
 
 def _run(request: Launch) -> Launched:
     from agenttts.runtime.cli.progress import SearchProgress
+    from agenttts.runtime.executor import ClusterLostError
     from agenttts.runtime.launch import launch
     from agenttts.runtime.options import OptionError
     from agenttts.runtime.plugins import UnknownPluginError
     from agenttts.runtime.search.registry import UnknownSearcherError
     from agenttts.runtime.services import ServiceError
-    from agenttts.runtime.store.database import StoreError
+    from agenttts.runtime.store.database import StoreError, StoreLostError
     from agenttts.runtime.worker import EndpointError
 
     progress = SearchProgress()
     try:
         return launch(request, progress)
+    except StoreLostError as error:
+        raise common.Stop(str(error), common.Exit.FAILED) from None
     except (StoreError, EndpointError, OptionError, UnknownPluginError, UnknownSearcherError) as error:
         raise common.Stop(str(error), common.Exit.MISTAKE) from None
-    except ServiceError as error:
+    except (ServiceError, ClusterLostError) as error:
         raise common.Stop(str(error), common.Exit.FAILED) from None
     finally:
         progress.close()

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from agenttts.runtime.archive import archive_digest
-from agenttts.runtime.cli.plan_text import amount
+from agenttts.runtime.cli.plan_text import amount, dollars
 from agenttts.runtime.cli.progress import spend
 from agenttts.runtime.launch import Launched
-from agenttts.runtime.outcome import summary_document
+from agenttts.runtime.outcome import lost_document, summary_document
 from agenttts.runtime.records import TrialState
 from agenttts.runtime.secret import hide_credentials
 from agenttts.runtime.statistics import summarise
+from agenttts.runtime.store.accounts import Account
 
 
 def document(launched: Launched) -> dict[str, Any]:
@@ -33,6 +34,7 @@ def document(launched: Launched) -> dict[str, Any]:
             "prompt_tokens": spent.prompt_tokens,
             "output_tokens": spent.output_tokens,
             "usd": spent.usd,
+            "lost": lost_document(outcome.account),
         },
         "archive_digest": archive_digest(outcome.archive),
         "report": str(launched.report),
@@ -42,6 +44,7 @@ def document(launched: Launched) -> dict[str, Any]:
             "experiment_id": place.experiment_id,
             "run_id": place.run_id,
         },
+        "undelivered": launched.undelivered,
     }
 
 
@@ -67,6 +70,18 @@ def _best(launched: Launched) -> dict[str, Any] | None:
     }
 
 
+def _lost(account: Account) -> list[str]:
+    """Say what may have been billed without an answer, if anything."""
+    lost = account.lost
+    if not account.lost_requests:
+        return []
+    paid = f", {dollars(lost.usd)}" if lost.usd else ""
+    return [
+        f"         {account.lost_requests:,} requests got no answer and may have been billed: at most "
+        f"{lost.tokens:,} tokens{paid} more"
+    ]
+
+
 def text(launched: Launched, tracking_uri: str) -> str:
     """Return what people read at the end of a search."""
     outcome, best, shown = launched.outcome, _best(launched), hide_credentials(tracking_uri)
@@ -74,9 +89,11 @@ def text(launched: Launched, tracking_uri: str) -> str:
     lines = [f"search   {outcome.search_id}: {outcome.status} ({outcome.reason}); trials: {states or 'none'}"]
     if best is not None:
         lines += _best_lines(best, launched)
-    lines += [f"spent    {spend(outcome.spent)}", f"report   {launched.report}", f"mlflow   {shown}"]
+    lines += [f"spent    {spend(outcome.spent)}", *_lost(outcome.account)]
+    lines += [f"report   {launched.report}", f"mlflow   {shown}"]
     if launched.undelivered:
-        lines.append(f"         {launched.undelivered} messages could not be delivered to MLflow")
+        later = f"agenttts track {outcome.search_id} --tracking-uri {shown}"
+        lines.append(f"         {launched.undelivered} messages not delivered; deliver them with: {later}")
     if not tracking_uri.startswith("http"):
         lines.append(f"         open it with: {_mlflow()} server --backend-store-uri {shown}")
     return "\n".join(lines)

@@ -12,18 +12,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from sqlalchemy import func, insert, literal, select
+from sqlalchemy import Connection, func, insert, literal, select, text
 from sqlalchemy.exc import IntegrityError
 
-from agenttts.runtime.store.database import StoreError, open_database
+from agenttts.runtime.store.database import StoreError, open_database, read, write
 from agenttts.runtime.store.schema import EVENTS
 from agenttts.spec.model import Json
 
 Kind = Literal[
-    "search_started", "proposal", "trial_started", "trial_finished", "guidelines", "search_finished"
+    "search_started",
+    "session_started",
+    "proposal",
+    "trial_started",
+    "trial_finished",
+    "guidelines",
+    "search_finished",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
-APPEND_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,9 @@ class TakenError(StoreError):
 class Journal:
     """The journal in one database; many processes may append to it."""
 
-    def __init__(self, url: str, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, url: str, now: Callable[[], float] = time.time, patience_s: float = 0.0) -> None:
         """Open the database, see `open_database`. now: the clock that stamps events."""
-        self._engine = open_database(url)
+        self.engine = open_database(url, patience_s)
         self._now = now
 
     def append(self, search_id: str, kind: Kind, payload: Json, number: int | None = None) -> int:
@@ -59,32 +64,37 @@ class Journal:
         """
         if kind not in KINDS:
             raise ValueError(f"no event kind {kind!r}. Known: {', '.join(KINDS)}.")
-        text = json.dumps(payload, allow_nan=False)
-        for tries in range(1, APPEND_TRIES + 1):
-            try:
-                return self._insert(search_id, kind, text, number)
-            except IntegrityError as error:
-                if number is not None:
-                    what = f"the search {search_id!r} is run by another process at this moment"
-                    raise TakenError(f"{what}. Wait for it, or stop it; the same command goes on.") from error
-                # on PostgreSQL another writer may have taken the number
-                if tries == APPEND_TRIES:
-                    raise
-        raise AssertionError("unreachable")
+        event = Event(number or 0, kind, json.dumps(payload, allow_nan=False), self._now())
+        try:
+            return write(
+                self.engine, lambda connection, again: self._insert(connection, event, search_id, again)
+            )
+        except IntegrityError as error:
+            what = f"the search {search_id!r} is run by another process at this moment"
+            raise TakenError(f"{what}. Wait for it, or stop it; the same command goes on.") from error
 
-    def _insert(self, search_id: str, kind: str, payload: str, number: int | None) -> int:
+    def _insert(self, connection: Connection, event: Event, search_id: str, again: bool) -> int:
+        """Insert an event; again: the attempt before may have got through."""
+        if connection.dialect.name == "postgresql":  # one writer at a time, or numbers would collide
+            lock = "SELECT pg_advisory_xact_lock(hashtextextended(:search_id, 0))"
+            connection.execute(text(lock), {"search_id": search_id})
+        mine = EVENTS.c.search_id == search_id
+        if again:
+            same = (EVENTS.c.kind == event.kind, EVENTS.c.at == event.at, EVENTS.c.payload == event.payload)
+            found = connection.execute(select(EVENTS.c.number).where(mine, *same)).scalar()
+            if found is not None:
+                return int(found)
         last = func.coalesce(func.max(EVENTS.c.number), 0)
         following = select(
             literal(search_id),
-            last + 1 if number is None else last * 0 + number,
-            literal(kind),
-            literal(self._now()),
-            literal(payload),
-        ).where(EVENTS.c.search_id == search_id)
+            last + 1 if not event.number else last * 0 + event.number,
+            literal(event.kind),
+            literal(event.at),
+            literal(event.payload),
+        ).where(mine)
         columns = ["search_id", "number", "kind", "at", "payload"]
         statement = insert(EVENTS).from_select(columns, following).returning(EVENTS.c.number)
-        with self._engine.begin() as connection:
-            return int(connection.execute(statement).scalar_one())
+        return int(connection.execute(statement).scalar_one())
 
     def read(self, search_id: str, after: int = 0) -> list[Event]:
         """Return the events of a search in order, those numbered above `after`."""
@@ -93,8 +103,7 @@ class Journal:
             .where(EVENTS.c.search_id == search_id, EVENTS.c.number > after)
             .order_by(EVENTS.c.number)
         )
-        with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
+        rows = read(self.engine, lambda connection: connection.execute(query).all())
         return [Event(number, kind, json.loads(payload), at) for number, kind, payload, at in rows]
 
     def searches(self) -> list[str]:
@@ -102,9 +111,8 @@ class Journal:
         query = (
             select(EVENTS.c.search_id).where(EVENTS.c.number == 1).order_by(EVENTS.c.at, EVENTS.c.search_id)
         )
-        with self._engine.connect() as connection:
-            return list(connection.execute(query).scalars())
+        return read(self.engine, lambda connection: list(connection.execute(query).scalars()))
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self.engine.dispose()

@@ -276,7 +276,7 @@ def test_a_search_that_cannot_be_read_here_does_not_hide_the_others(run: Run, tm
     assert done.code == 0 and "the spec of 'old' is not valid here" in done.err
     assert [(row["search_id"], row["status"]) for row in done.json] == [
         ("old", "unreadable"),
-        ("new", "running"),
+        ("new", "interrupted"),
     ]
 
 

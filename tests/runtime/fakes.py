@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from agenttts.compiler.allocation import Allocation
 from agenttts.compiler.plan import Plan
 from agenttts.runtime.blocks import TrialOutcome
-from agenttts.runtime.executor import Progress
+from agenttts.runtime.executor import ClusterLostError, Progress
 from agenttts.runtime.records import Archive, Item, ItemOutcome, Proposal, StageOutcome, TrialResult, Usage
 from agenttts.runtime.search.drawing import generator
+from agenttts.runtime.watch import Waiting
 from agenttts.spec.model import Json
 
 Answer = Callable[[int, Plan, Sequence[Item]], TrialOutcome]
@@ -42,30 +43,54 @@ def _stages(plan: Plan, won: float, tokens: float) -> dict[str, StageOutcome]:
 
 
 class FakeExecutor:
-    """Finishes the latest trial first, so that order of arrival is never order of number."""
+    """Finishes the latest trial first, so that order of arrival is never order of number.
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    lose_at: numbers of submissions at which the cluster is lost. hang: so many polls bring nothing back at
+    first. waits: what it says it waits for.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        lose_at: tuple[int, ...] = (),
+        hang: int = 0,
+        waits: tuple[Waiting, ...] = (),
+    ) -> None:
+        self._answer, self._lose_at, self._hang, self._waits = answer, lose_at, hang, waits
         self._running: list[tuple[int, Plan, Sequence[Item]]] = []
         self.submitted: list[tuple[int, str, int]] = []
-        self.most_running = 0
+        self.most_running = self.restarts = self.drained = 0
 
     def start(self) -> None:
         pass
+
+    def restart(self) -> None:
+        self.restarts += 1
+        self._running.clear()
 
     def submit(self, number: int, plan: Plan, items: Sequence[Item]) -> None:
         self._running.append((number, plan, items))
         self.submitted.append((number, plan.allocation.key, len(items)))
         self.most_running = max(self.most_running, len(self._running))
+        if len(self.submitted) in self._lose_at:
+            raise ClusterLostError("the cluster is gone")
 
     def next_finished(self, timeout_s: float | None = None) -> tuple[int, TrialOutcome] | None:
-        if not self._running:
+        self._hang -= 1
+        if not self._running or self._hang >= 0:
             return None
         number, plan, items = self._running.pop()
         return number, self._answer(number, plan, items)
 
     def progress(self) -> Mapping[int, Progress]:
         return {number: Progress(0, len(items)) for number, _, items in self._running}
+
+    def stuck(self) -> Sequence[Waiting]:
+        return self._waits
+
+    def drain(self, timeout_s: float) -> None:
+        self.drained += 1
+        self._running.clear()
 
     def close(self) -> None:
         self._running.clear()
@@ -75,6 +100,7 @@ class FakeExecutor:
 class Event:
     kind: str
     payload: Json
+    at: float = 0.0
 
 
 @dataclass
@@ -115,6 +141,12 @@ class Notes:
 
     def trial_finished(self, result: TrialResult, best_score: float | None) -> None:
         self.heard.append(("trial_finished", result.number))
+
+    def stalled(self, seconds: float, waits: Sequence[Waiting]) -> None:
+        self.heard.append(("stalled", seconds, waits))
+
+    def noted(self, message: str) -> None:
+        self.heard.append(("noted", message))
 
     def stopped(self, status: str, reason: str) -> None:
         self.heard.append(("stopped", status))

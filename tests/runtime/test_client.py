@@ -9,7 +9,7 @@ import pytest
 from agenttts.runtime import errors
 from agenttts.runtime.client import ModelClient
 from agenttts.runtime.records import Message, SampleRequest
-from agenttts.runtime.retry import RetryPolicy, Surroundings
+from agenttts.runtime.retry import ONE_TRY, RetryPolicy, Surroundings
 from agenttts.runtime.secret import Secret
 from agenttts.runtime.testing import FakeServer, Refusal
 from agenttts.spec.model import OWN_FIELDS, ModelLimits, Price
@@ -190,16 +190,17 @@ def test_passing_trouble_is_waited_out(refusals, slept):
 def test_lasting_trouble_has_a_type(refusal, kind, requests):
     with FakeServer(refusals=[refusal] * 9) as server:
         with pytest.raises(errors.ModelError) as caught:
-            complete(server, policy=RetryPolicy(attempts=3))
+            complete(server, policy=RetryPolicy(attempts=3, deadline_s=3))
         assert len(server.requests) == requests
     assert type(caught.value) is kind
+    assert ("gave up after 3 tries in 2 s: " in str(caught.value)) is (requests == 3)
 
 
 def test_patience_ends_at_the_deadline():
     time = Time()
     with FakeServer(refusals=[Refusal(500)] * 99) as server, pytest.raises(errors.Overloaded):
-        complete(server, time=time, policy=RetryPolicy(attempts=99, deadline_s=10))
-    assert sum(time.slept) <= 10
+        complete(server, time=time, limits=ModelLimits(deadline_s=10))
+    assert time.slept == [0.5, 1, 2, 4]
 
 
 def test_a_slow_answer_times_out():
@@ -208,8 +209,16 @@ def test_a_slow_answer_times_out():
 
 
 def test_an_endpoint_that_is_not_there_is_a_lost_connection():
-    with pytest.raises(errors.ConnectionLost):
-        complete(None, url="http://127.0.0.1:9/v1", policy=RetryPolicy(attempts=2))
+    with pytest.raises(errors.ConnectionLost, match="gave up after 1 try in 0 s"):
+        complete(None, url="http://127.0.0.1:9/v1", policy=ONE_TRY)
+
+
+def test_an_endpoint_that_was_never_there_is_told_within_half_a_minute():
+    time = Time()
+    with pytest.raises(errors.EndpointDown, match=r"http://127\.0\.0\.1:9/v1 has never answered") as caught:
+        complete(None, url="http://127.0.0.1:9/v1", time=time)
+    assert caught.value.never_answered
+    assert sum(time.slept) == 20
 
 
 def test_the_key_is_in_no_error():
@@ -233,6 +242,22 @@ def test_tokens_keep_to_the_rate_once_they_are_known():
     with FakeServer() as server:
         complete(server, time=time, times=2, limits=ModelLimits(tokens_per_minute=60))
     assert time.slept == [pytest.approx(3 + 3)]
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "reason"),
+    [
+        ({"content": None, "refusal": "I cannot help."}, "I cannot help.", "refusal"),
+        ({"content": None}, "", "stop"),
+        ({"content": None, "refusal": 3}, "", "stop"),
+        ({"content": "a", "refusal": None}, "a", "stop"),
+    ],
+)
+def test_a_models_refusal_is_a_sample_with_its_reason(message, text, reason):
+    reply = {"choices": [{"message": message, "finish_reason": "stop"}]}
+    with FakeServer(refusals=[Refusal(200, reply)]) as server:
+        (sample,) = complete(server).samples
+    assert (sample.text, sample.finish_reason) == (text, reason)
 
 
 def test_texts_that_no_database_takes_are_cleaned():

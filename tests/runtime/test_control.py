@@ -7,14 +7,16 @@ from agenttts.runtime.archive import archive_digest
 from agenttts.runtime.blocks import Failure, TrialOutcome
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.control import run_search
-from agenttts.runtime.history import replay
-from agenttts.runtime.ledger import worst_case
+from agenttts.runtime.executor import ClusterLostError
+from agenttts.runtime.history import replay, seconds_run
 from agenttts.runtime.records import Item, ItemOutcome, Proposal, StageOutcome, TrialState, Usage
 from agenttts.runtime.search.registry import create_searcher
 from agenttts.runtime.store.journal import Journal, TakenError
 from agenttts.runtime.tracking import SearchRecord
-from agenttts.spec.model import Decoding, Limits, PipelineSpec, Price, Samples, Template
+from agenttts.runtime.watch import Waiting
+from agenttts.spec.model import Decoding, Limits, PipelineSpec, Price, Samples
 
+from .fakes import Event as FakeEvent
 from .fakes import FakeExecutor, FakeJournal, Notes, solved
 from .search.landscapes import coupled, pipeline
 
@@ -187,18 +189,75 @@ def test_a_limit_below_one_trial_runs_nothing():
 def test_the_wall_clock_ends_a_search():
     times = iter(range(0, 10_000, 3))
     spec = limited(wall_clock_s=40)
-    outcome = run_search(context(spec, clock=lambda: float(next(times))))
+    outcome = run_search(context(spec, ends_at=40.0, now=lambda: float(next(times))))
     assert outcome.status == "limit_reached" and "wall_clock_s" in outcome.reason
 
 
-def test_the_worst_case_counts_every_token_that_may_be_drawn():
-    spec = limited()
-    outcome = run_search(context(replace_trials(1)))
-    winner = outcome.archive.results[0]
-    worst = worst_case(spec, winner.allocation, outcome.lengths, 20)
-    samples = sum(choice.samples for _, choice in winner.allocation)
-    assert worst.output_tokens == 20 * 128 * samples
-    assert worst.prompt_tokens == 20 * 2 * (2048 + 256)
+def test_a_request_that_hits_a_limit_ends_the_search_and_leaves_the_trial_for_later():
+    def answer(number, plan, items):
+        failure = Failure("limit", "/search/limits/tokens: 9 would not cover the next request")
+        return TrialOutcome(failure=failure) if number == 7 else solved(coupled)(number, plan, items)
+
+    journal = FakeJournal()
+    outcome = run_search(context(journal=journal, executor=FakeExecutor(answer)))
+    assert (outcome.status, outcome.reason[:22]) == ("limit_reached", "/search/limits/tokens:")
+    assert 7 not in [r.number for r in outcome.archive.results]
+    resumed = run_search(context(journal=journal))
+    assert archive_digest(resumed.archive) == archive_digest(run_search(context()).archive)
+
+
+def test_a_lost_cluster_is_started_again_and_nothing_is_lost():
+    executor, notes = FakeExecutor(solved(coupled), lose_at=(3, 4, 17)), Notes()
+    outcome = run_search(context(executor=executor, listener=notes))
+    assert executor.restarts == 3
+    assert archive_digest(outcome.archive) == archive_digest(run_search(context()).archive)
+    assert ("noted", "the cluster is gone; starting it again (1 of 10)") in notes.heard
+
+
+def test_a_cluster_that_does_not_stay_up_ends_in_its_error():
+    with pytest.raises(ClusterLostError):
+        run_search(context(executor=FakeExecutor(solved(coupled), lose_at=tuple(range(99)))))
+
+
+def test_a_stall_is_told_with_what_is_waited_for_and_again_after_as_long():
+    waits, times = (Waiting("answer", "large", "3 x 'why'", 70.0),), iter(range(0, 10_000, 10))
+    executor, notes = FakeExecutor(solved(coupled), hang=12, waits=waits), Notes()
+    clocked = context(replace_trials(1), executor=executor, listener=notes)
+    run_search(replace(clocked, clock=lambda: float(next(times))))
+    told = [heard for heard in notes.heard if heard[0] == "stalled"]
+    assert len(told) >= 2 and all(seconds >= 60 and seen == waits for _, seconds, seen in told)
+    assert told[1][1] - told[0][1] >= 60
+
+
+def test_a_search_that_moves_is_never_called_stalled():
+    notes = Notes()
+    run_search(context(listener=notes))
+    assert "stalled" not in [heard[0] for heard in notes.heard]
+
+
+def test_what_runs_is_drained_when_a_search_stops():
+    executor, asked = FakeExecutor(solved(coupled)), iter([False] * 9 + [True] * 99)
+    run_search(context(executor=executor, stop=lambda: next(asked)))
+    assert executor.drained == 1
+
+
+def test_the_sessions_of_a_search_count_and_the_time_between_them_does_not():
+    events = [
+        FakeEvent("search_started", {}, 100.0),
+        FakeEvent("proposal", {}, 130.0),
+        FakeEvent("session_started", {}, 900.0),
+        FakeEvent("trial_finished", {}, 907.0),
+    ]
+    assert seconds_run(events) == 37.0
+    assert seconds_run([]) == 0.0
+
+
+def test_a_mistake_of_the_user_is_told_as_one():
+    def answer(number, plan, items):
+        return TrialOutcome(failure=Failure("search", "/models/a/api_key_env: no", mistake=True))
+
+    outcome = run_search(context(executor=FakeExecutor(answer)))
+    assert (outcome.status, outcome.mistake) == ("failed", True)
 
 
 def test_a_searcher_that_repeats_itself_is_stopped():
@@ -258,20 +317,10 @@ def test_a_held_out_check_that_fails_or_is_not_run_says_why():
     assert outcome.holdout is None and outcome.reason.endswith("no held-out check: Overloaded: 503")
     times = iter(range(0, 10_000, 3))
     executor = FakeExecutor(solved(coupled))
-    late = run_search(context(limited(wall_clock_s=40), executor=executor, clock=lambda: float(next(times))))
+    clocked = context(limited(wall_clock_s=40), executor=executor, ends_at=40.0)
+    late = run_search(replace(clocked, now=lambda: float(next(times))))
     assert late.decision is not None and 0 not in [number for number, _, _ in executor.submitted]
     assert "no held-out check: /search/limits/wall_clock_s" in late.reason
-
-
-def test_a_limit_holds_although_the_planned_prompt_is_far_too_short():
-    spec = limited(tokens=20_000)
-    long = replace(spec.stages[0], prompt=Template("{{ item.text }}"))
-    spec = replace(spec, stages=(long, *spec.stages[1:]))
-    items = tuple(Item(f"i{n}", {"text": "word " * 20_000}) for n in range(20))
-    executor = FakeExecutor(solved(coupled))
-    outcome = run_search(context(spec, executor=executor, items=items, holdout=()))
-    assert (outcome.status, executor.submitted) == ("limit_reached", [])
-    assert "/search/limits/tokens" in outcome.reason
 
 
 def test_of_two_processes_that_run_one_search_the_later_writer_wins_and_the_other_stops(tmp_path):

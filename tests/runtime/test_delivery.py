@@ -1,5 +1,8 @@
 import logging
 import threading
+import tracemalloc
+
+import pytest
 
 from agenttts.runtime.delivery import Delivery, Job, Patience, RefusedError
 from agenttts.runtime.tracking import MlflowTracker, NullTracker, Place, SearchEnd, SearchRecord
@@ -27,6 +30,73 @@ def test_jobs_are_delivered_in_order_and_tried_again_after_an_outage():
     assert done == [6, 1]
 
 
+class Outage:
+    """A clock that waiting moves on, so that hours pass at once; the other side is away until `over_s`."""
+
+    def __init__(self, over_s: float) -> None:
+        self.now, self.over_s = 0.0, over_s
+        self.queued = threading.Event()
+        self.waits: list[float] = []
+        self.done: list[int] = []
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        assert self.queued.wait(60)
+        self.waits.append(seconds)
+        self.now += seconds
+        return event.is_set()
+
+    def job(self, number: int) -> Job:
+        def act(attempt: int) -> None:
+            if self.now < self.over_s:
+                raise ConnectionError("away")
+            self.done.append(number)
+
+        return Job(f"trial {number}", act)
+
+
+@pytest.mark.parametrize("hours", [1 / 6, 8])
+def test_a_long_outage_drops_nothing_and_ends_within_half_a_minute(hours, caplog):
+    outage = Outage(hours * 3600)
+    delivery = Delivery("MLflow", Patience(), outage.wait)
+    for number in range(1000):
+        delivery.put(outage.job(number))
+    outage.queued.set()
+    assert delivery.flush(60) and delivery.close(10) == 0
+    assert outage.done == list(range(1000))
+    assert max(outage.waits) == 30 and outage.now < outage.over_s + 30
+    assert outage.waits[:8] == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert [r.message for r in caplog.records] == [
+        "MLflow: trial 0 waits, will be tried again: away",
+        "MLflow is back, 1000 messages delivered",
+    ]
+
+
+def test_a_waiting_trial_costs_little_memory():
+    gate, one = threading.Event(), result(1, GOOD)
+    tracker = MlflowTracker("u", "e", patience=QUICK, open_writer=lambda *_: gate.wait(60) and Flaky(0))
+    tracker.trial(one, 0.9)
+    tracemalloc.start()
+    try:
+        for _ in range(1000):
+            tracker.trial(one, 0.9)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    gate.set()
+    assert tracker.close(60) == 0
+    assert held / 1000 < 1024
+
+
+def test_two_outages_are_told_of_twice(caplog):
+    delivery, done = Delivery("MLflow", QUICK), []
+    for _ in range(2):
+        delivery.put(Job("it", failing(2, ConnectionError("away"), done)))
+        assert delivery.flush(10)
+    assert delivery.close(10) == 0
+    told = [r.message for r in caplog.records]
+    assert told == ["MLflow: it waits, will be tried again: away", "MLflow is back, 1 message delivered"] * 2
+
+
 def test_close_says_what_an_outage_left_behind(caplog):
     delivery = Delivery("test", QUICK)
     for name in ("first", "second"):
@@ -42,6 +112,73 @@ def test_a_refused_job_does_not_hold_up_the_others():
     delivery.put(Job("bad", failing(99, RefusedError("no"), done)))
     delivery.put(Job("good", failing(0, RefusedError("no"), done)))
     assert delivery.close(10) == 1
+    assert done == [1]
+
+
+def test_an_outage_does_not_use_up_the_tries_of_a_refused_job():
+    tries: list[int] = []
+
+    def act(attempt: int) -> None:
+        tries.append(attempt)
+        if attempt <= 5:
+            raise ConnectionError("away")
+        if attempt == 6:
+            raise RefusedError("not yet")
+
+    delivery = Delivery("test", QUICK)
+    delivery.put(Job("it", act))
+    assert delivery.close(10) == 0
+    assert tries == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_close_ends_the_wait_between_two_attempts():
+    failed, done = threading.Event(), []
+
+    def act(attempt: int) -> None:
+        if attempt == 1:
+            failed.set()
+            raise ConnectionError("away")
+        done.append(attempt)
+
+    delivery = Delivery("test", Patience(first_s=3600, longest_s=3600))
+    delivery.put(Job("it", act))
+    assert failed.wait(10)
+    assert delivery.close(10) == 0
+    assert done == [2]
+
+
+def test_close_does_not_wait_for_an_attempt_that_hangs_and_nothing_follows_it():
+    gate, begun, ended, followed = (threading.Event() for _ in range(4))
+
+    def hang(attempt: int) -> None:
+        begun.set()
+        gate.wait(60)
+        ended.set()
+
+    delivery = Delivery("test", QUICK)
+    delivery.put(Job("hangs", hang))
+    delivery.put(Job("next", lambda attempt: followed.set()))
+    assert begun.wait(10)
+    assert delivery.close(0.01) == 2
+    gate.set()
+    assert ended.wait(10) and delivery.close(10) == 1
+    assert not followed.is_set()
+
+
+def test_drain_goes_on_while_something_gets_through():
+    delivery, done = Delivery("test", QUICK), []
+    for _ in range(50):
+        delivery.put(Job("it", failing(1, ConnectionError("away"), done)))
+    assert delivery.drain(10) == 0
+    assert len(done) == 50
+
+
+def test_drain_gives_up_when_nothing_does():
+    delivery, done = Delivery("test", QUICK), []
+    delivery.put(Job("first", failing(0, ConnectionError("away"), done)))
+    for _ in range(2):
+        delivery.put(Job("stuck", failing(10**9, ConnectionError("away"), done)))
+    assert delivery.drain(0.05) == 2
     assert done == [1]
 
 
@@ -101,13 +238,13 @@ def test_the_tracker_keeps_its_backlog_and_looks_before_it_creates_again():
     ]
 
 
-def test_a_resumed_search_always_looks_first():
+def test_a_resumed_search_learns_all_its_trials_at_the_start():
     flaky = Flaky(outages=0)
     tracker = MlflowTracker("u", "e", patience=QUICK, clock=lambda: 0.0, open_writer=lambda *_: flaky)
     tracker.start(SearchRecord("s", "p", "d", "e", resumed=True))
     tracker.trial(result(1, GOOD), None)
     assert tracker.close(10) == 0
-    assert flaky.calls == [("start", True), ("trial", 1, None, 0, True)]
+    assert flaky.calls == [("start", True), ("trial", 1, None, 0, False)]
 
 
 def test_the_null_tracker_shows_nothing():

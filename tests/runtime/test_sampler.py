@@ -1,17 +1,26 @@
 """Nothing is drawn twice: not banked samples, not equal requests in flight, not what survived a failure."""
 
 import asyncio
+import contextlib
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
 from agenttts.runtime import errors
 from agenttts.runtime.client import ModelClient
-from agenttts.runtime.records import Message, SampleRequest
+from agenttts.runtime.desk import Permit
+from agenttts.runtime.records import Message, Sample, SampleRequest, Usage
 from agenttts.runtime.retry import RetryPolicy
 from agenttts.runtime.sampler import SEEDS, Sampler, model_identity, with_seed
 from agenttts.runtime.secret import Secret
+from agenttts.runtime.store.accounts import Amount, Caps
 from agenttts.runtime.store.bank import SampleBank, sample_key
+from agenttts.runtime.store.claims import Claims, Reply, Wish
+from agenttts.runtime.store.members import Member, Process
 from agenttts.runtime.testing import FakeServer, Refusal
+from agenttts.runtime.till import Till
+from agenttts.runtime.worst import WorstCase, prompt_bound
 from agenttts.spec.model import ModelSpec, Price
 
 MODEL = ModelSpec("tiny", "embedded", "tiny", price=Price(1e6, 1e6))
@@ -28,12 +37,15 @@ def bank(tmp_path):
     bank.close()
 
 
-def sampling(server, bank, work, model=MODEL):
-    """Run `work(sampler)` on a fresh sampler."""
+def sampling(server, bank, work, model=MODEL, account="", process=None, **caps):
+    """Run `work(sampler)` on a fresh sampler of a process of its own."""
 
     async def run():
-        async with ModelClient(server.url, Secret("k"), "tiny", policy=RetryPolicy(attempts=1)) as client:
-            return await work(Sampler(client, bank, model))
+        with contextlib.closing(Member(bank.engine, process)) as member:
+            till = Till(bank, Claims(bank.engine, member, account, Caps(**caps)))
+            policy = RetryPolicy(attempts=1)
+            async with ModelClient(server.url, Secret("k"), "tiny", policy=policy) as client:
+                return await work(Sampler(client, till, model))
 
     return asyncio.run(run())
 
@@ -73,22 +85,25 @@ def test_equal_requests_in_flight_are_drawn_once(bank):
     assert drawn[0].samples == drawn[4].samples[:2]
 
 
-def test_a_block_reads_and_writes_the_bank_in_batches(bank, monkeypatch):
-    batches = {"get_many": [], "put_many": []}
+def test_a_block_reads_claims_and_keeps_in_batches(bank, monkeypatch):
+    batches = {"others": [], "open": [], "keep": []}
     for name, sizes in batches.items():
-        method = getattr(bank, name)
-        monkeypatch.setattr(
-            bank, name, lambda values, m=method, s=sizes: (s.append(len(values)), m(values))[1]
-        )
+        method = getattr(Claims, name)
+
+        def counted(claims, values, method=method, sizes=sizes):
+            sizes.append(len(values))
+            return method(claims, values)
+
+        monkeypatch.setattr(Claims, name, counted)
 
     async def work(sampler):
         await asyncio.gather(*(sampler.draw(request(str(n)), 2) for n in range(40)))
 
     with FakeServer(delay_s=0.02) as server:
         sampling(server, bank, work)
-    assert sum(batches["get_many"]) == sum(batches["put_many"]) == 40
-    assert len(batches["get_many"]) == 1
-    assert len(batches["put_many"]) < 40
+    assert [sum(sizes) for sizes in batches.values()] == [40, 40, 40]
+    assert len(batches["others"]) == 1
+    assert len(batches["open"]) < 40 and len(batches["keep"]) < 40
     assert bank.stats().samples == 80
 
 
@@ -139,3 +154,116 @@ def test_identity_and_key_tell_models_apart():
     assert model_identity(MODEL) != model_identity(ModelSpec("tiny", "api", "tiny"))
     assert model_identity(ModelSpec("a", "api", "m")) == model_identity(ModelSpec("b", "api", "m"))
     assert len(sample_key(request())) == 64
+
+
+GONE = replace(Process.this(), pid=2**22 - 1)
+KEY = sample_key(with_seed(request(), MODEL))
+
+
+def claimed(bank, first, count, process=GONE, account=""):
+    """Leave a claim as a process that was killed."""
+    member = Member(bank.engine, process)
+    permit = Permit(first, count, uuid4().hex)
+    Claims(bank.engine, member, account).open([Wish(KEY, permit, Amount(50))])
+    return member, permit
+
+
+def test_only_the_gaps_are_drawn(bank):
+    seeded = with_seed(request(), MODEL)
+    with FakeServer() as server:
+        whole = sampling(server, bank, lambda s: s.draw(request(), 9)).samples
+        bank.prune(None, None, delete_them=True)
+        bank.put(seeded, [whole[index] for index in (0, 1, 4, 8)])
+        again = sampling(server, bank, lambda s: s.draw(request(), 9))
+        assert [(body["n"], body["seed"] - seeded.seed) for body in server.requests[1:]] == [(2, 2), (3, 5)]
+    assert [sample.text for sample in again.samples] == [sample.text for sample in whole]
+    assert again.paid.completions == 5
+
+
+def test_what_a_killed_process_was_drawing_is_asked_for_again_under_its_key(bank):
+    member, permit = claimed(bank, 0, 3)
+    with FakeServer() as server:
+        drawn = sampling(server, bank, lambda s: s.draw(request(), 5))
+        assert [(body["n"], key == permit.token) for body, key in server.asked] == [(3, True), (2, False)]
+    assert len(drawn.samples) == 5
+    member.close()
+
+
+def test_samples_that_a_living_process_draws_are_waited_for(bank):
+    member, permit = claimed(bank, 0, 2, process=None)
+    seeded = with_seed(request(), MODEL)
+    samples = tuple(Sample(place, f"theirs {place}", "stop", 1, 1) for place in range(2))
+
+    async def work(sampler):
+        drawing = asyncio.create_task(sampler.draw(request(), 2))
+        while sampler.watch.snapshot()[:1] == () or not sampler.watch.snapshot()[0].last:
+            await asyncio.sleep(0)
+        assert sampler.watch.snapshot()[0].last == "another process draws the same samples"
+        await asyncio.to_thread(
+            Claims(bank.engine, member).keep, [Reply(permit, seeded, samples, Usage(1, 2, 1, 2))]
+        )
+        return await drawing
+
+    with FakeServer() as server:
+        drawn = sampling(server, bank, work)
+        assert server.requests == []
+    assert [sample.text for sample in drawn.samples] == ["theirs 0", "theirs 1"]
+    assert drawn.paid == Usage()
+    member.close()
+
+
+def test_two_processes_that_draw_at_once_pay_once(bank):
+    """Without seeds, too: whoever is first draws, the other one gets the same samples."""
+    api = ModelSpec("m", "api", "m")
+    texts = iter(range(1000))
+
+    with FakeServer(answer=lambda prompt, seed: str(next(texts)), delay_s=0.05) as server:
+
+        async def work(first):
+            with contextlib.closing(Member(bank.engine)) as member:
+                till = Till(bank, Claims(bank.engine, member))
+                async with ModelClient(server.url, Secret("k"), "tiny") as client:
+                    second = Sampler(client, till, api)
+                    return await asyncio.gather(*(s.draw(request(), n) for s, n in ((first, 4), (second, 6))))
+
+        one, other = sampling(server, bank, work, model=api)
+        assert server.completions == 6
+    shared = min(len(one.samples), len(other.samples))
+    assert one.samples[:shared] == other.samples[:shared]
+    assert one.paid.completions + other.paid.completions == 6
+
+
+def test_a_limit_is_reached_before_anything_is_sent_that_could_break_it(bank):
+    with FakeServer() as server:
+        with pytest.raises(errors.LimitReached, match="/search/limits/tokens: 60 would not cover"):
+            sampling(server, bank, lambda s: s.draw(request(), 5), account="s1", tokens=60)
+        assert server.requests == []
+        drawn = sampling(server, bank, lambda s: s.draw(request(), 1), account="s1", tokens=60)
+    assert len(drawn.samples) == 1
+
+
+def test_a_request_waits_until_reservations_of_others_make_room(bank):
+    async def work(sampler):
+        return await asyncio.gather(*(sampler.draw(request(str(n)), 1) for n in range(6)))
+
+    with FakeServer(delay_s=0.02) as server:
+        drawn = sampling(server, bank, work, account="s1", tokens=120)
+    assert [len(d.samples) for d in drawn] == [1] * 6
+
+
+def test_a_prompt_that_counts_more_than_its_text_is_learnt(bank):
+    worst = WorstCase(MODEL)
+    before = worst(request(), 1).tokens
+    worst.learn(request(), Usage(2, 2, 2 * (prompt_bound(request()) + 100), 2))
+    assert worst(request(), 1).tokens == before + 100
+
+
+def test_a_drained_till_begins_nothing(bank):
+    async def work(sampler):
+        sampler.till.drain()
+        with pytest.raises(errors.Draining):
+            await sampler.draw(request(), 2)
+
+    with FakeServer() as server:
+        sampling(server, bank, work)
+        assert server.requests == []

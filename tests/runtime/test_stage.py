@@ -145,7 +145,7 @@ def test_a_parser_that_raises_has_not_parsed():
 def test_an_error_of_the_item_is_its_problem_and_others_are_raised():
     outcome, _ = run(PICK, "x", error=errors.ContextTooLong("8 of 4"))
     assert outcome.problem == "ContextTooLong: 8 of 4"
-    for error in (errors.RateLimited("slow"), errors.Authentication("who?")):
+    for error in (errors.LimitReached("/search"), errors.Authentication("who?")):
         with pytest.raises(type(error)):
             run(PICK, "x", error=error)
 

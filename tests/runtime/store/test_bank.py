@@ -1,13 +1,22 @@
 """The bank keeps every sample once, for many processes."""
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
+import time
 
 import pytest
+from sqlalchemy import update
 
+from agenttts.runtime.desk import Permit
 from agenttts.runtime.records import Message, Sample, SampleRequest
+from agenttts.runtime.store.accounts import Amount
 from agenttts.runtime.store.bank import BankStats, SampleBank, sample_key
+from agenttts.runtime.store.claims import Claims, Wish
 from agenttts.runtime.store.database import StoreError, open_database
+from agenttts.runtime.store.members import Member
+from agenttts.runtime.store.schema import META
 
 
 def request(text="hi", **changes):
@@ -20,8 +29,8 @@ def samples(*indices, text="t"):
 
 
 @pytest.fixture
-def bank(tmp_path):
-    bank = SampleBank(f"sqlite:///{tmp_path}/deep/er/store.db")
+def bank(store_url):
+    bank = SampleBank(store_url)
     yield bank
     bank.close()
 
@@ -105,11 +114,10 @@ bank.close()
 """
 
 
-def test_many_processes_write_at_once(tmp_path):
-    url = f"sqlite:///{tmp_path}/store.db"
-    workers = [subprocess.Popen([sys.executable, "-c", WRITER, url, str(n)]) for n in range(4)]
+def test_many_processes_write_at_once(store_url):
+    workers = [subprocess.Popen([sys.executable, "-c", WRITER, store_url, str(n)]) for n in range(4)]
     assert [w.wait(60) for w in workers] == [0, 0, 0, 0]
-    bank = SampleBank(url)
+    bank = SampleBank(store_url)
     assert bank.stats().samples == 100
     bank.close()
 
@@ -124,3 +132,56 @@ def test_missing_psycopg_names_the_extra(monkeypatch):
     monkeypatch.setattr("agenttts.runtime.store.database.find_spec", lambda name: None)
     with pytest.raises(StoreError, match=r"agenttts\[postgres\]"):
         open_database("postgresql+psycopg://host/db")
+
+
+def test_pruning_says_what_it_would_delete_and_deletes_only_when_told(bank):
+    bank.put(request("old"), samples(0, 1))
+    would = bank.prune(None, time.time() + 1, delete_them=False)
+    assert would == BankStats(1, 2, 6, 4, {"tiny": 2})
+    assert bank.stats().samples == 2
+    assert bank.prune(None, time.time() + 1, delete_them=True) == would
+    assert bank.stats() == BankStats(0, 0, 0, 0, {})
+
+
+def test_pruning_keeps_what_is_newer_or_of_another_model(bank):
+    bank.put(request(), samples(0))
+    assert bank.prune("tiny", time.time() - 60, delete_them=True).samples == 0
+    assert bank.prune("large", None, delete_them=True).samples == 0
+    assert bank.prune("tiny", None, delete_them=True).samples == 1
+
+
+def test_pruning_leaves_alone_what_is_drawn_at_this_moment(bank):
+    bank.put(request(), samples(0))
+    with contextlib.closing(Member(bank.engine)) as member:
+        Claims(bank.engine, member).open([Wish(sample_key(request()), Permit(1, 4, "f" * 32), Amount())])
+        assert bank.prune("tiny", None, delete_them=True).samples == 0
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as old:
+        old.executescript(FIRST_VERSION)
+    bank = SampleBank(f"sqlite:///{tmp_path}/store.db")
+    assert [sample.text for sample in bank.get("a" * 64, 9)] == ["kept"]
+    bank.put(request(), samples(0))
+    assert bank.prune(None, time.time() - 60, delete_them=True).samples == 1
+    bank.close()
+
+
+def test_a_store_of_a_later_release_is_refused(store_url):
+    engine = open_database(store_url)
+    with engine.begin() as connection:
+        connection.execute(update(META).values(value="99"))
+    engine.dispose()
+    with pytest.raises(StoreError, match=r"version 99, this release knows up to 2\. Install a newer"):
+        open_database(store_url)
+
+
+FIRST_VERSION = f"""
+CREATE TABLE requests (key CHAR(64) NOT NULL, identity VARCHAR NOT NULL, request TEXT NOT NULL,
+  PRIMARY KEY (key));
+CREATE TABLE samples (key CHAR(64) NOT NULL, place INTEGER NOT NULL, text TEXT NOT NULL,
+  finish_reason VARCHAR NOT NULL, prompt_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+  seconds FLOAT NOT NULL, PRIMARY KEY (key, place), FOREIGN KEY(key) REFERENCES requests (key));
+INSERT INTO requests VALUES ('{"a" * 64}', 'tiny', '{{}}');
+INSERT INTO samples VALUES ('{"a" * 64}', 0, 'kept', 'stop', 1, 1, 0.0);
+"""

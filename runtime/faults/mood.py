@@ -1,0 +1,121 @@
+"""How the fault server behaves, as plain values. Defaults are quick: they are meant for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from agenttts.spec.model import Price
+
+
+class Kind(StrEnum):
+    """What happens to a request that is in order.
+
+    OK and everything that passes: another try meets another fate, and the same samples in the end.
+    """
+
+    OK = "ok"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    BURST = "burst"
+    TIMEOUT = "timeout"
+    NO_CONNECTION = "no_connection"
+    SLOW_BODY = "slow_body"
+    CUT_BODY = "cut_body"
+    GARBAGE_BODY = "garbage_body"
+    EMPTY_BODY = "empty_body"
+    FEWER_CHOICES = "fewer_choices"
+    NO_USAGE = "no_usage"
+
+
+BEFORE = frozenset({Kind.RATE_LIMITED, Kind.OVERLOADED, Kind.BURST, Kind.NO_CONNECTION})
+"""Faults that strike before anything was generated: nothing is completed, nothing paid."""
+LOST = frozenset({Kind.CUT_BODY, Kind.GARBAGE_BODY, Kind.EMPTY_BODY})
+"""Faults that lose what was generated: it is completed and paid, and never arrives."""
+WEIGHTS: Mapping[Kind, float] = MappingProxyType(
+    {kind: 0.0 if kind is Kind.BURST else 1.0 for kind in Kind if kind is not Kind.OK}
+)
+"""All kinds but bursts, which depend on the order in which requests arrive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """How often what goes wrong, and how.
+
+    rate: share of requests that meet a passing fault; kinds: weight of each. retry_after_s: what a 429 asks
+    for. statuses: of overload. hang_s: how long a timeout is silent. pieces, pause_s: of a slow body.
+    burst_length: requests in a row. refusal (of samples), content_filter and context (of prompts): rates of
+    faults that last, and therefore change scores.
+    """
+
+    rate: float = 0.0
+    kinds: Mapping[Kind, float] = field(default_factory=lambda: WEIGHTS)
+    retry_after_s: float = 0.05
+    statuses: tuple[int, ...] = (500, 502, 503, 529)
+    hang_s: float = 60.0
+    pieces: int = 8
+    pause_s: float = 0.01
+    burst_length: int = 4
+    refusal: float = 0.0
+    content_filter: float = 0.0
+    context: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMood:
+    """One model. skill: share of right answers over all items of a task. context: tokens, output included.
+
+    latency_ms, sigma: median and spread of the lognormal time to an answer; token_ms: on top, for each
+    token of the longest choice. capacity: most requests in flight. Limits that are None do not exist.
+    """
+
+    skill: float = 0.5
+    context: int = 32768
+    latency_ms: float = 5.0
+    sigma: float = 0.5
+    token_ms: float = 0.0
+    most_choices: int = 128
+    capacity: int | None = None
+    requests_per_minute: int | None = None
+    price: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a kind of prompt asks for, and where the right answers stand.
+
+    when: text that the prompt must hold ("" holds always). items: path of a JSONL file. match, answer,
+    requires: names of its fields. each: how one member of a list is written; None: numbers as `[7]`.
+    without: the skill's factor when what `requires` names is not in the prompt.
+    """
+
+    items: str
+    match: str
+    answer: str
+    when: str = ""
+    requires: str | None = None
+    without: float = 0.3
+    each: str | None = None
+
+
+DEFAULT_MODELS: Mapping[str, ModelMood] = MappingProxyType(
+    {"weak": ModelMood(skill=0.35), "strong": ModelMood(skill=0.8)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """All settings of a fault server.
+
+    difficulty: how far items differ (standard deviation, in probits); 0 makes all alike. idempotency: heed
+    the header Idempotency-Key.
+    """
+
+    seed: int = 0
+    models: Mapping[str, ModelMood] = field(default_factory=lambda: DEFAULT_MODELS)
+    tasks: tuple[Task, ...] = ()
+    faults: Faults = field(default_factory=Faults)
+    difficulty: float = 1.0
+    idempotency: bool = True

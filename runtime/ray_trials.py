@@ -1,0 +1,151 @@
+"""Run a trial on Ray's workers: a graph of actor calls. A call receives its upstream blocks as object
+references, so outputs go from worker to worker, and a block never waits for another block; only outcomes come
+here. A call is made when those before it are done: what was not begun can be given up.
+
+What Ray loses on the way (a worker, a node, an object) fails no trial: the block goes through its stages
+again, and takes from the bank what was paid for. Only what our own code raises in a worker fails the trial.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ray.exceptions import ActorDiedError, LocalRayletDiedError, ObjectLostError, RayError, RayTaskError
+
+from agenttts.compiler.allocation import Choice
+from agenttts.compiler.lower import StageCall
+from agenttts.runtime.blocks import Block, Failure
+from agenttts.runtime.executor import ClusterLostError, Running
+from agenttts.runtime.ray_workers import RayWorkers
+
+BLOCK_TRIES = 20
+PAUSES = (0.0, *(min(10.0, 0.5 * 2.0**doublings) for doublings in range(BLOCK_TRIES - 1)))
+MOST_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A trial that runs. moved: called when one of its calls came back."""
+
+    running: Running
+    choices: Mapping[str, Choice]
+    moved: Callable[[], None]
+
+
+async def run_trial(workers: RayWorkers, trial: Trial, pauses: Sequence[float] = PAUSES) -> None:
+    """Run a trial to its end. pauses: before each try of a block, seconds.
+
+    Raises:
+        ClusterLostError: if this process has lost its connection to Ray.
+    """
+    blocks = range(len(trial.running.blocks))
+    await asyncio.gather(*(_BlockRun(workers, trial, block).run(pauses) for block in blocks))
+
+
+class _BlockRun:
+    """One block of items on its way through the stages.
+
+    waiting: the calls that have not come back. passed: references of what the others hand on, by stage.
+    """
+
+    def __init__(self, workers: RayWorkers, trial: Trial, block: int) -> None:
+        self._workers, self._trial, self._season = workers, trial, workers.season
+        self._items = trial.running.blocks[block]
+        self._calls = [call for call in trial.running.calls if call.block == block]
+        self._waiting = list(self._calls)
+        self._passed: dict[str, Any] = {}
+        self._lost = ""
+
+    async def run(self, pauses: Sequence[float]) -> None:
+        """Try until every call has come back, as often as Ray loses something."""
+        for pause_s in pauses:
+            await asyncio.sleep(pause_s)
+            await self._chain()
+            if self._drained:
+                self._end(Failure("drain", "the search ends"))
+            if not self._waiting:
+                return
+        problem = f"Ray lost a call {len(pauses)} times, the last time because of {self._lost}"[
+            :MOST_CHARACTERS
+        ]
+        self._end(Failure("search", f"{problem}. The same command goes on when Ray is well again."))
+
+    @property
+    def _drained(self) -> bool:
+        return self._workers.season != self._season
+
+    async def _chain(self) -> None:
+        """Make the calls that have handed nothing on, each when those before it have."""
+        tasks: dict[str, asyncio.Task[None]] = {}
+        for call in self._calls:
+            if call.stage not in self._passed:
+                before = [tasks[name] for name in call.needs if name in tasks]
+                tasks[call.stage] = asyncio.create_task(self._follow(call, before))
+        await asyncio.gather(*tasks.values())
+
+    async def _follow(self, call: StageCall, before: Sequence[asyncio.Task[None]]) -> None:
+        await asyncio.gather(*before)
+        upstream = [self._passed[name] for name in call.needs if name in self._passed]
+        if len(upstream) == len(call.needs) and not self._drained:
+            await self._make(call, upstream)
+
+    async def _make(self, call: StageCall, upstream: Sequence[Any]) -> None:
+        """Make one call, and keep what it gave unless Ray loses it."""
+        seat, choice = self._workers.seat(call, self._items), self._trial.choices.get(call.stage)
+        actor = seat.actor
+        try:
+            passed, reference = self._workers.hand(seat, call.stage, choice, self._items, upstream)
+            block: Block = await reference
+        except RayError as error:
+            self._trouble(call, error)
+            if isinstance(error, ActorDiedError) and not isinstance(error, RayTaskError):
+                self._workers.replace(seat, actor)
+            return
+        seat.heard()
+        self._passed[call.stage] = passed
+        self._settle(call, block)
+
+    def _settle(self, call: StageCall, block: Block) -> None:
+        """Keep what a call gave first: that says what was paid."""
+        if call in self._waiting:
+            self._waiting.remove(call)
+            self._trial.running.add(call, block)
+            self._trial.moved()
+
+    def _trouble(self, call: StageCall, error: RayError) -> None:
+        """Fail if it is our own fault, else note what was lost, so that it is made again."""
+        failure = _failure(call, error)
+        if failure is not None:
+            self._end(failure)
+        if isinstance(error, LocalRayletDiedError):
+            raise ClusterLostError(f"its node is gone: {_words(error)}") from error
+        if isinstance(error, RayTaskError | ObjectLostError):  # its inputs, not the call itself
+            self._passed.clear()
+            self._workers.forget(self._items)
+        self._lost = _words(error)
+
+    def _end(self, failure: Failure) -> None:
+        for call in tuple(self._waiting):
+            self._settle(call, Block(call.stage, failure=failure))
+
+
+def _failure(call: StageCall, error: RayError) -> Failure | None:
+    """Return what a call's error ends; None if Ray has lost the call, which is nobody's fault."""
+    if isinstance(error, ActorDiedError) and error.actor_init_failed:
+        said = str(error).strip().splitlines()[-1]  # below a traceback
+        return Failure("search", f"the worker of '{call.placement}' cannot start: {said}"[:MOST_CHARACTERS])
+    cause: Any = error
+    while isinstance(cause, RayTaskError):
+        cause = cause.cause
+    if isinstance(cause, RayError):
+        return None
+    return Failure("trial", f"stage '{call.stage}': {type(cause).__name__}: {cause}"[:MOST_CHARACTERS])
+
+
+def _words(error: RayError) -> str:
+    """Return what Ray says, in one line, without a traceback."""
+    cause = getattr(error, "cause", None) or error
+    return f"{type(cause).__name__}: {' '.join(str(cause).split())}"
