@@ -33,7 +33,7 @@ class RetryPolicy:
     max_delay_s: float = 30.0
     max_retry_after_s: float = 60.0
     deadline_s: float = 600.0
-    never_answered_s: float = 15.0
+    never_answered_s: float = 20.0
 
     def delay_s(self, tries: int, error: ModelError, chance: float) -> float:
         """Return the wait after `tries` failed tries; chance: a number in [0, 1).

@@ -18,7 +18,7 @@ from agenttts.runtime.replies import Completion, usd
 from agenttts.runtime.store.accounts import Amount
 from agenttts.runtime.store.bank import sample_key
 from agenttts.runtime.store.claims import Refused
-from agenttts.runtime.till import ElsewhereError, StreamDesk, Till
+from agenttts.runtime.till import ElsewhereError, NoRoomError, Room, StreamDesk, Till
 from agenttts.runtime.watch import Watch
 from agenttts.runtime.worst import WorstCase
 from agenttts.spec.model import ModelSpec, Price
@@ -119,7 +119,7 @@ class Sampler:
         return Drawn(samples, needed(samples, self._model.price), paid)
 
     async def _fill(self, stream: _Stream, desk: StreamDesk, count: int) -> Usage:
-        pause = self.till.pause()
+        pause, room = self.till.pause(), desk.room()
         try:
             while gaps := stream.gaps(count):
                 known = await self.till.look((desk.key, count))
@@ -132,13 +132,13 @@ class Sampler:
                 elif gaps and known.others.left:
                     await self._take_over(stream, desk, known.others.left)
                 elif gaps:
-                    await self._draw(stream, desk, gaps)
+                    await self._draw(stream, desk, gaps, room)
         except ModelError as error:
             error.paid, error.model = sum(desk.paid, Usage()), self._model.name
             raise
         return sum(desk.paid, Usage())
 
-    async def _draw(self, stream: _Stream, desk: StreamDesk, gaps: Sequence[range]) -> None:
+    async def _draw(self, stream: _Stream, desk: StreamDesk, gaps: Sequence[range], room: Room) -> None:
         try:
             for gap in gaps:
                 drawn = await self._client.complete(desk.request, gap.start, len(gap), desk)
@@ -146,15 +146,23 @@ class Sampler:
                 stream.add(drawn.samples)
         except ElsewhereError:  # somebody was quicker: look again
             await asyncio.sleep(0)
+        except NoRoomError:
+            await room()
 
     async def _take_over(self, stream: _Stream, desk: StreamDesk, left: Sequence[Permit]) -> None:
         """Ask again, under the same idempotency keys, for what a process that died was drawing."""
         worst = {permit.token: self._worst(desk.request, permit.count) for permit in left}
         adopted = await self._adopt(desk, worst)
         desk.adopted.update(permit.token for permit in adopted)
-        for permit in adopted:
-            drawn = await self._client.again(desk.request, permit, desk)
-            stream.add(drawn.samples)
+        waiting = list(adopted)
+        try:
+            while waiting:
+                drawn = await self._client.again(desk.request, waiting.pop(0), desk)
+                stream.add(drawn.samples)
+        except BaseException as error:
+            for permit in waiting:  # nobody else can take them while they are ours
+                await desk.drop(permit, error)
+            raise
 
     async def _adopt(self, desk: StreamDesk, worst: dict[str, Amount]) -> Sequence[Permit]:
         adopted = await self.till.adopt(desk.key, worst)

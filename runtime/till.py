@@ -33,6 +33,10 @@ class ElsewhereError(Exception):
     """Somebody else draws these samples at this moment."""
 
 
+class NoRoomError(Exception):
+    """Under a limit there is no room now; reservations of others will settle."""
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the store knows of a stream: samples below the count asked for, and what others claimed."""
@@ -107,6 +111,25 @@ class Till:
 
 
 @dataclass(slots=True)
+class Room:
+    """A wait for room under a limit; now and then it looks for what dead workers reserved."""
+
+    till: Till
+    entry: Entry
+    pause: Pause
+    waited_s: float = 0.0
+
+    async def __call__(self) -> None:
+        """Wait a while."""
+        self.till.check()
+        self.entry.note("waits for room under a limit of the search")
+        self.waited_s += await self.pause()
+        if self.waited_s > SETTLE_S:
+            self.waited_s = 0.0
+            await self.till.settle()
+
+
+@dataclass(slots=True)
 class StreamDesk:
     """The desk of one draw from one stream. worst: the worst case of a request for so many samples.
 
@@ -122,33 +145,33 @@ class StreamDesk:
     adopted: set[str] = field(default_factory=set)
 
     async def open(self, first_index: int, count: int) -> Permit:
-        """Claim samples and reserve their worst case; wait while reservations of others may make room.
+        """Claim samples and reserve their worst case, without waiting: whoever asks holds a place.
 
         Raises:
             ElsewhereError: if somebody else draws them.
+            NoRoomError: if reservations of others may make room later.
             LimitReached: if the worst case does not fit under a limit.
         """
         wish = Wish(self.key, Permit(first_index, count, uuid4().hex), self.worst(self.request, count))
-        opened = await self.granted(lambda: self.till.open(wish))
+        self.till.check()
+        opened = await self.till.open(wish)
         if isinstance(opened, Busy):
             raise ElsewhereError
+        if isinstance(opened, Refused):
+            raise NoRoomError if opened.wait else LimitReached(opened.reason)
         return opened
 
-    async def granted(self, ask: Callable[[], Awaitable[Permit | Busy | Refused]]) -> Permit | Busy:
+    async def granted(self, ask: Callable[[], Awaitable[Permit | Refused]]) -> None:
         """Ask until it is granted, or refused for good."""
-        pause, waited = self.till.pause(), 0.0
-        while True:
-            self.till.check()
-            answer = await ask()
-            if not isinstance(answer, Refused):
-                return answer
+        room = self.room()
+        while isinstance(answer := await ask(), Refused):
             if not answer.wait:
                 raise LimitReached(answer.reason)
-            self.entry.note("waits for room under a limit of the search")
-            waited += await pause()
-            if waited > SETTLE_S:
-                waited = 0.0
-                await self.till.settle()
+            await room()
+
+    def room(self) -> Room:
+        """Return a wait for room under a limit."""
+        return Room(self.till, self.entry, self.till.pause())
 
     async def failed(self, permit: Permit, error: ModelError, delay_s: float) -> None:
         """Note the failure; one that may have been billed counts as lost, and is reserved anew."""

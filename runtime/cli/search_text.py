@@ -44,7 +44,6 @@ def document(launched: Launched) -> dict[str, Any]:
             "experiment_id": place.experiment_id,
             "run_id": place.run_id,
         },
-        "undelivered": launched.undelivered,
     }
 
 

@@ -160,15 +160,23 @@ class Claims:
             accounts.spend(connection, self.account, sum(new, Usage()))
 
     def again(self, permits: Sequence[Permit], worst: Mapping[str, Amount]) -> list[Permit | Refused]:
-        """Count an attempt under each permit as lost, and reserve the next one. Refused ones are left."""
+        """Count an attempt under each permit as lost, and reserve the next one.
 
-        def work(connection: Connection, again: bool) -> list[Permit | Refused]:
+        One that has to wait reserves nothing meanwhile; one that is refused for good is left.
+        """
+
+        def work(connection: Connection, _: bool) -> list[Permit | Refused]:
             rows = self._mine(connection, permits)
-            if not again:
-                self._lose(connection, rows)
-            wishes = [Wish(row.key, _permit(row), worst[row.token]) for row in rows]
-            granted = self._reserve(connection, wishes)
-            self._leave(connection, [t for t, g in granted.items() if isinstance(g, Refused)])
+            self._lose(connection, [row for row in rows if _reserves(row)])
+            granted = self._reserve(
+                connection, [Wish(row.key, _permit(row), worst[row.token]) for row in rows]
+            )
+            for row in rows:
+                given = worst[row.token] if isinstance(granted[row.token], Permit) else Amount()
+                amounts = {"tokens": given.tokens, "usd": given.usd, "seconds": given.seconds}
+                connection.execute(update(CLAIMS).where(CLAIMS.c.token == row.token).values(amounts))
+            hopeless = [t for t, g in granted.items() if isinstance(g, Refused) and not g.wait]
+            self._leave(connection, hopeless)
             return [granted.get(p.token, p) for p in permits]
 
         return write(self.engine, work)
@@ -244,6 +252,10 @@ class Claims:
             "usd": worst.usd,
             "seconds": worst.seconds,
         }
+
+
+def _reserves(row: Any) -> bool:
+    return bool(Amount(row.tokens, row.usd, row.seconds))
 
 
 def _permit(row: Any) -> Permit:

@@ -258,7 +258,7 @@ def test_a_key_that_the_endpoint_refuses_stops_the_search_at_once_and_is_never_s
     with FakeServer(refusals=[Refusal(401, body)] * 1000) as server:
         url = {"base_url": server.url, "api_key_env": "MISTAKES_KEY"}
         lay_out(tmp_path, lambda d: d["models"]["one"].update(url))
-        printed = said(run, *SEARCH, code=1, words=("Authentication", "HTTP 401", "wrong key ***"))
+        printed = said(run, *SEARCH, code=2, words=("Authentication", "HTTP 401", "wrong key ***"))
     found = [path for path in tmp_path.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
     assert KEY not in printed and found == []
     assert list((tmp_path / ".agenttts" / "reports").iterdir())

@@ -176,11 +176,11 @@ def _start_and_end(folder: Path, ending: signal.Signals, temporary: str) -> None
 
 
 def test_a_token_limit_ends_the_search_with_code_4_and_is_not_overshot(folder: Path) -> None:
-    arguments = ("search", "pipeline.json", "--trials", "6", "--items", "16", "--limit", "tokens=30000")
+    arguments = ("search", "pipeline.json", "--trials", "6", "--items", "16", "--limit", "tokens=12000")
     done = call(folder, *arguments, "--store", "sqlite:///limit.db", "--json")
     assert done.code == 4
     assert done.json["status"] == "limit_reached"
-    assert done.json["spent"]["tokens"] <= 30000
+    assert done.json["spent"]["tokens"] <= 12000
 
 
 def test_a_wrong_searcher_is_the_users_mistake(folder: Path) -> None:
