@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from .postgres import INSTALL, PostgresServer, find_binaries
+
+settings.register_profile("agenttts", deadline=None)  # a busy machine is no fault of an example
+settings.load_profile("agenttts")
 
 
 @pytest.fixture(scope="session")
