@@ -10,6 +10,7 @@ waiting for it is removed at the end.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -60,7 +61,7 @@ class MlflowWriter:
     def __init__(self, uri: str, experiment: str, session: str | None = None) -> None:
         """Open the client; nothing is sent yet."""
         self._mlflow = _import_mlflow()
-        make_folder(uri)
+        create_whole(self._mlflow, uri)
         self._uri, self._experiment = uri, experiment
         self._client = self._mlflow.MlflowClient(tracking_uri=uri)
         self._session = session or uuid4().hex
@@ -252,11 +253,21 @@ def artifact_location(uri: str) -> str | None:
     return None if path is None else "file://" + quote(str(path.absolute().parent / "artifacts"))
 
 
-def make_folder(uri: str) -> None:
-    """Create the folder of an SQLite file."""
+def create_whole(mlflow: Any, uri: str) -> None:
+    """Create an SQLite file with its folder and all of MLflow's tables, or no file: one that is left half-way
+    by a kill is refused by MLflow ever after.
+    """
     path = sqlite_path(uri)
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if path is None or path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.{uuid4().hex}.new")
+    try:
+        mlflow.MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
+        with contextlib.suppress(FileExistsError):  # another search was quicker
+            os.link(new, path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def sqlite_path(uri: str) -> Path | None:

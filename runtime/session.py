@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from agenttts.runtime.embedded.catalog import weights_digest
-from agenttts.runtime.executor import Executor
+from agenttts.runtime.executor import ClusterLostError, Executor
 from agenttts.runtime.home import Home
 from agenttts.runtime.janitor import session_folder
 from agenttts.runtime.ray_cluster import RayAddress, RayExecutor
@@ -15,6 +15,7 @@ from agenttts.runtime.services import embedded_server
 from agenttts.runtime.worker import EndpointError, WorkerSettings
 from agenttts.spec.model import PipelineSpec
 
+LOCAL_TRIES = 5
 LOOPBACK = ("127.", "localhost", "[::1]")
 
 
@@ -64,8 +65,23 @@ def workers(
             RayAddress(ray_address, str(folder / "ray"), log=str(log)),
         )
         stack.callback(executor.close)
-        executor.start()
+        start(executor, LOCAL_TRIES if ray_address is None else 1)
         yield executor
+
+
+def start(executor: Executor, tries: int) -> None:
+    """Start, and again when a cluster of our own is lost in its first seconds.
+
+    Raises:
+        ClusterLostError: if it was lost so many times.
+    """
+    for left in reversed(range(tries)):
+        try:
+            executor.restart()
+            return
+        except ClusterLostError:
+            if not left:
+                raise
 
 
 def refuse_unreachable(spec: PipelineSpec, ray_address: str | None) -> None:

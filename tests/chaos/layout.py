@@ -41,12 +41,14 @@ def lay_out_endpoint(folder: Path) -> Path:
 
 
 def lay_out_search(folder: Path, case: Case, base_url: str) -> None:
-    """Write the pipeline with its models at an address, and the items."""
+    """Write the pipeline with its models at an address, and the items. Other seeds draw other samples."""
     spec: dict[str, Any] = json.loads((HERE / "pipeline.json").read_text("utf-8"))
     for model in spec["models"].values():
         model["base_url"] = base_url
     own = {"searcher": case.searcher, "seed": case.seed, "trials": case.trials, "items": case.items}
     spec["search"] |= own
+    for stage in spec["stages"]:
+        stage["decoding"]["seed"] += case.seed
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pipeline.json").write_text(json.dumps(spec, indent=2), "utf-8")
     shutil.copy(ITEMS, folder)

@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from agenttts.runtime.delivery import Patience
+from agenttts.runtime.mlflow_writer import create_whole
 from agenttts.runtime.records import TrialState
 from agenttts.runtime.tracking import MlflowTracker, SearchEnd, SearchRecord
 
@@ -121,3 +122,38 @@ def test_a_server_that_is_away_costs_the_search_nothing():
     tracker.start(RECORD)
     tracker.trial(result(1, GOOD), 0.9)
     assert tracker.close(0.5) == 2 and tracker.place is None
+
+
+def test_a_kill_while_the_tables_are_created_leaves_no_half_database(tmp_path):
+    """As in the first seconds of a first search: MLflow refuses a half-made file ever after."""
+
+    class Killed(BaseException):
+        pass
+
+    class Half:
+        class MlflowClient:
+            def __init__(self, tracking_uri):
+                Path(tracking_uri.removeprefix("sqlite:///")).write_text("half")
+
+            def search_experiments(self, max_results):
+                raise Killed
+
+    uri = f"sqlite:///{tmp_path}/fresh/mlflow.db"
+    with pytest.raises(Killed):
+        create_whole(Half, uri)
+    assert list((tmp_path / "fresh").iterdir()) == []
+
+
+def test_of_two_that_create_the_tables_the_first_stays(tmp_path):
+    path = tmp_path / "mlflow.db"
+
+    class Slow:
+        class MlflowClient:
+            def __init__(self, tracking_uri):
+                Path(tracking_uri.removeprefix("sqlite:///")).write_text("second")
+
+            def search_experiments(self, max_results):
+                path.write_text("first")
+
+    create_whole(Slow, f"sqlite:///{path}")
+    assert path.read_text() == "first" and list(tmp_path.iterdir()) == [path]

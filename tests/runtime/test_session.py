@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from agenttts.runtime.checking import load_and_check
-from agenttts.runtime.session import refuse_unreachable, with_revisions
+from agenttts.runtime.executor import ClusterLostError
+from agenttts.runtime.session import refuse_unreachable, start, with_revisions
 from agenttts.runtime.worker import EndpointError
 from agenttts.spec.model import PipelineSpec
+
+from .fakes import FakeExecutor, solved
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "01-two-hop-qa" / "pipeline.json"
 
@@ -35,3 +38,29 @@ def test_embedded_models_run_on_this_machine(spec: PipelineSpec, address: str | 
 def test_every_embedded_model_carries_its_weights_as_revision(spec: PipelineSpec) -> None:
     revisions = [model.revision for model in with_revisions(spec).models]
     assert len(set(revisions)) == 3 and None not in revisions
+
+
+class Dying(FakeExecutor):
+    """Its cluster dies so many times while it starts."""
+
+    def __init__(self, deaths: int) -> None:
+        super().__init__(solved)
+        self.deaths, self.starts = deaths, 0
+
+    def restart(self) -> None:
+        self.starts += 1
+        if self.starts <= self.deaths:
+            raise ClusterLostError("its head is gone")
+
+
+def test_a_cluster_that_dies_while_it_starts_is_started_again() -> None:
+    executor = Dying(2)
+    start(executor, tries=3)
+    assert executor.starts == 3
+
+
+def test_a_cluster_that_dies_in_every_start_is_given_up() -> None:
+    executor = Dying(9)
+    with pytest.raises(ClusterLostError, match="its head is gone"):
+        start(executor, tries=3)
+    assert executor.starts == 3
