@@ -1,4 +1,4 @@
-"""Servers that a search starts on this machine by itself: today the embedded model server."""
+"""Servers of ours as processes on this machine: embedded models for a search, the fault server for tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import selectors
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,34 +34,43 @@ class Endpoint:
         return document
 
 
-@contextlib.contextmanager
-def embedded_server(log: Path) -> Iterator[Endpoint]:
+def embedded_server(log: Path) -> contextlib.AbstractContextManager[Endpoint]:
     """Run `agenttts serve-embedded` on a free loopback port for the length of the block.
 
     Raises:
         ServiceError: if it is not ready within START_TIMEOUT_S.
     """
-    command = [sys.executable, "-m", "agenttts.runtime.cli", "serve-embedded", "--port", "0"]
+    return service("serve-embedded", log)
+
+
+@contextlib.contextmanager
+def service(
+    name: str, log: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Endpoint]:
+    """Run a serving command of ours on a free loopback port for the length of the block.
+
+    Args:
+        name: of the command. options: more of its options. environment: more of its variables.
+
+    Raises:
+        ServiceError: if it is not ready within START_TIMEOUT_S; the message holds the end of its log.
+    """
+    command = [sys.executable, "-m", "agenttts.runtime.cli", name, "--port", "0", *options]
     with log.open("wb") as sink:
         process = subprocess.Popen(
             [*command, "--parent-pid", str(os.getpid())],
             stdout=subprocess.PIPE,
             stderr=sink,
             start_new_session=True,
+            env={**os.environ, **(environment or {})},
         )
         try:
-            yield Endpoint(_ready_url(process, log))
+            yield Endpoint(_ready_url(name, process, log))
         finally:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=5)
-            process.kill()
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+            _end(process)
 
 
-def _ready_url(process: subprocess.Popen[bytes], log: Path) -> str:
+def _ready_url(name: str, process: subprocess.Popen[bytes], log: Path) -> str:
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
@@ -70,4 +79,14 @@ def _ready_url(process: subprocess.Popen[bytes], log: Path) -> str:
         return str(json.loads(line)["url"])
     except (ValueError, KeyError):
         tail = log.read_text("utf-8", "replace")[-2000:]
-        raise ServiceError(f"the embedded model server did not start. Its log ends with:\n{tail}") from None
+        raise ServiceError(f"`agenttts {name}` did not start. Its log ends with:\n{tail}") from None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=5)
+    process.kill()
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
+
+from agenttts.runtime.serving import ThreadedServer
 
 Answer = Callable[[str, int | None], str]
 """The last message's text, and the sample's seed (None: none was sent) -> the completion's text."""
@@ -24,7 +24,7 @@ class Refusal:
     headers: Mapping[str, str] | None = None
 
 
-class FakeServer:
+class FakeServer(ThreadedServer):
     """A server in its own thread; use it as a context manager.
 
     requests: the bodies received, in order; asked: with their idempotency keys. most_choices: how many
@@ -45,41 +45,19 @@ class FakeServer:
         self.keys: list[str] = []
         self._answer, self._refusals = answer, list(refusals)
         self._most_choices, self._with_usage, self._delay_s = most_choices, with_usage, delay_s
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        app = web.Application(client_max_size=2**26)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        super().__init__(app)
 
     @property
     def url(self) -> str:
         """The base URL."""
-        return f"http://127.0.0.1:{self._port}/v1"
+        return self.base_url
 
     @property
     def completions(self) -> int:
         """How many completions were asked for in all."""
         return sum(int(body.get("n", 1)) for body in self.requests)
-
-    def __enter__(self) -> Self:
-        """Start."""
-        self._thread.start()
-        self._port = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _start(self) -> int:
-        app = web.Application(client_max_size=2**26)
-        app.router.add_post("/v1/chat/completions", self._complete)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return int(self._runner.addresses[0][1])
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

@@ -71,7 +71,7 @@ def serve_faults(
 
 def _provider(config: Path | None) -> Provider:
     from agenttts.runtime.faults.config import ConfigError
-    from agenttts.runtime.faults.library import read_provider
+    from agenttts.runtime.faults.loading import read_provider
     from agenttts.runtime.faults.mood import Mood
     from agenttts.runtime.faults.provider import Provider
 

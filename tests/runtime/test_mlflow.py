@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from agenttts.runtime.delivery import Patience
-from agenttts.runtime.mlflow_writer import create_whole
+from agenttts.runtime.mlflow_files import create_whole
 from agenttts.runtime.records import TrialState
 from agenttts.runtime.tracking import MlflowTracker, SearchEnd, SearchRecord
 

@@ -10,10 +10,10 @@ import pytest
 
 from agenttts.runtime.faults.app import create_app
 from agenttts.runtime.faults.documents import HTML
-from agenttts.runtime.faults.server import start
 from agenttts.runtime.faults.state import State
 from agenttts.runtime.faults.testing import FaultServer, provider
 from agenttts.runtime.refusals import retry_after_s
+from agenttts.runtime.serving import start
 
 BODY = {"model": "weak", "messages": [{"role": "user", "content": "Hi"}], "seed": 1}
 
@@ -126,41 +126,15 @@ def test_idempotency_keys_are_heeded_unless_they_are_not(heeded):
     assert (counts["completed"], counts["replayed"]) == ((1, 1) if heeded else (2, 0))
 
 
-def test_a_client_that_hangs_up_has_nothing_to_pay():
-    async def run():
-        begun, gone = asyncio.Event(), asyncio.Event()
+def hang_up(kind, at_sleep):
+    """Ask, leave when the server sleeps for that time, and return its counts."""
 
-        async def sleep(_seconds):
-            begun.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                gone.set()
-
-        state = State(provider(always("timeout")), sleep)
-        runner, port = await start(create_app(state), "127.0.0.1", 0)
-        text = json.dumps(BODY)
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(text)}\r\n\r\n"
-        writer.write((head + text).encode())
-        await begun.wait()
-        writer.close()
-        await gone.wait()
-        await runner.cleanup()
-        return state.document()
-
-    counts = asyncio.run(run())
-    assert (counts["dropped"], counts["completed"], counts["outcomes"]) == (1, 0, {"timeout": 1})
-    assert counts["models"]["weak"]["in_flight"] == 0
-
-
-def test_a_client_that_hangs_up_during_the_body_has_to_pay():
     async def run():
         begun, gone, sleeps = asyncio.Event(), asyncio.Event(), []
 
         async def sleep(seconds):
             sleeps.append(seconds)
-            if len(sleeps) < 3:
+            if len(sleeps) < at_sleep:
                 return
             begun.set()
             try:
@@ -168,7 +142,7 @@ def test_a_client_that_hangs_up_during_the_body_has_to_pay():
             finally:
                 gone.set()
 
-        state = State(provider(always("slow_body")), sleep)
+        state = State(provider(always(kind)), sleep)
         runner, port = await start(create_app(state), "127.0.0.1", 0)
         text = json.dumps(BODY)
         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -180,7 +154,17 @@ def test_a_client_that_hangs_up_during_the_body_has_to_pay():
         await runner.cleanup()
         return state.document()
 
-    counts = asyncio.run(run())
+    return asyncio.run(run())
+
+
+def test_a_client_that_hangs_up_has_nothing_to_pay():
+    counts = hang_up("timeout", at_sleep=1)
+    assert (counts["dropped"], counts["completed"], counts["outcomes"]) == (1, 0, {"timeout": 1})
+    assert counts["models"]["weak"]["in_flight"] == 0
+
+
+def test_a_client_that_hangs_up_during_the_body_has_to_pay():
+    counts = hang_up("slow_body", at_sleep=3)
     assert (counts["completed"], counts["undelivered"], counts["dropped"]) == (1, 1, 0)
 
 

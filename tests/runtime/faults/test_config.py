@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agenttts.runtime.faults.config import ConfigError, read_config, schema
-from agenttts.runtime.faults.library import read_provider
+from agenttts.runtime.faults.loading import read_provider
 from agenttts.runtime.faults.mood import Faults, Kind, ModelMood, Mood, Task
 from agenttts.spec.model import Price
 from agenttts.spec.reference import reference
