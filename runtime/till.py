@@ -20,6 +20,7 @@ from agenttts.runtime.retry import Surroundings
 from agenttts.runtime.store.accounts import Amount
 from agenttts.runtime.store.bank import SampleBank
 from agenttts.runtime.store.claims import Busy, Claims, Opened, Others, Refused, Reply, Wish
+from agenttts.runtime.store.database import StoreLostError
 from agenttts.runtime.watch import Entry
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.5
@@ -68,6 +69,7 @@ class Till:
         self.around = around or Surroundings()
         self.timed = claims.caps.gpu_seconds is not None
         self._draining = False
+        self._lost: str | None = None
         self.look: Batcher[tuple[str, int], Known] = Batcher(self._look)
         self.open: Batcher[Wish, Opened] = Batcher(claims.open)
         self.keep: Batcher[Reply, None] = Batcher(lambda replies: _nothing(claims.keep, replies))
@@ -105,9 +107,25 @@ class Till:
         self._draining = True
 
     def check(self) -> None:
-        """Raise `Draining` when told to."""
+        """Raise `Draining` when told to, and once a reply could not be banked why: what was paid for waits
+        under its key for the next process, and would here be asked for anew.
+        """
+        if self._lost is not None:
+            raise StoreLostError(self._lost)
         if self._draining:
             raise Draining("the search ends")
+
+    async def bank(self, reply: Reply) -> None:
+        """Keep a reply.
+
+        Raises:
+            StoreLostError: if it cannot be written; nothing more is asked for then.
+        """
+        try:
+            await self.keep(reply)
+        except StoreLostError as error:
+            self._lost = str(error)
+            raise
 
 
 @dataclass(slots=True)
@@ -183,7 +201,7 @@ class StreamDesk:
         """Bank what came."""
         self.paid.append(completion.usage)
         self.entry.note("")
-        await self.till.keep(Reply(permit, self.request, completion.samples, completion.usage))
+        await self.till.bank(Reply(permit, self.request, completion.samples, completion.usage))
 
     async def drop(self, permit: Permit, error: BaseException) -> None:
         """Give the claim up; unless it surely cost nothing its idempotency key stays known."""

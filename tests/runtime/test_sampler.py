@@ -17,6 +17,7 @@ from agenttts.runtime.secret import Secret
 from agenttts.runtime.store.accounts import Amount, Caps
 from agenttts.runtime.store.bank import SampleBank, sample_key
 from agenttts.runtime.store.claims import Claims, Reply, Wish
+from agenttts.runtime.store.database import StoreLostError
 from agenttts.runtime.store.members import Member, Process
 from agenttts.runtime.testing import FakeServer, Refusal
 from agenttts.runtime.till import Till
@@ -267,3 +268,23 @@ def test_a_drained_till_begins_nothing(bank):
     with FakeServer() as server:
         sampling(server, bank, work)
         assert server.requests == []
+
+
+def test_a_reply_that_cannot_be_banked_is_not_asked_for_again_but_under_its_key(bank, monkeypatch):
+    """The disk is full, then there is room: the next process asks under the key that was paid for."""
+
+    def full(claims, replies):
+        raise StoreLostError("the disk is full")
+
+    async def work(sampler):
+        return await asyncio.gather(*(sampler.draw(request(), 2) for _ in range(3)), return_exceptions=True)
+
+    with FakeServer() as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(Claims, "keep", full)
+            failed = sampling(server, bank, work)
+        assert [type(error) for error in failed] == [StoreLostError] * 3
+        assert len(server.asked) == 1
+        drawn = sampling(server, bank, lambda s: s.draw(request(), 2))
+        assert len(drawn.samples) == 2
+        assert [key for _, key in server.asked] == [server.asked[0][1]] * 2
