@@ -10,24 +10,42 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from agenttts.runtime.executor import ClusterLostError
-from agenttts.runtime.ray_link import BEAT_S, Answer, Ask, Beat, Begin, Broken, Ended, Moved, Ready, Reply
+from agenttts.runtime.ray_link import (
+    BEAT_S,
+    Answer,
+    Ask,
+    Beat,
+    Begin,
+    Broken,
+    Came,
+    Ended,
+    Moved,
+    Ready,
+    Reply,
+    Start,
+)
 from agenttts.runtime.ray_trials import Trial, run_trial
-from agenttts.runtime.ray_workers import RayWorkers
+from agenttts.runtime.ray_workforce import Workforce
 
 
 class Driver:
     """Does what the search says, until that is silent for good or Ray is lost."""
 
-    def __init__(self, connection: Connection, workers: RayWorkers) -> None:
-        """Keep both ends."""
-        self._connection, self._workers = connection, workers
+    def __init__(self, connection: Connection, start: Start) -> None:
+        """Keep the end that the search holds the other one of, and take on who works for it."""
+        self._connection, self._force = connection, Workforce(start)
+        self._local = start.address.address is None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Listen."""
+        """Listen; on a cluster of our own at once, elsewhere when its workers came."""
         loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = loop.create_future()
+        if not self._local:
+            await self._force.come()
+        self._send(Ready())
         self._do(self._beat())
+        self._do(self._come())
         loop.add_reader(self._connection.fileno(), self._read)
         await self._over
 
@@ -66,6 +84,16 @@ class Driver:
     def _send(self, reply: Reply) -> None:
         self._connection.send(reply)
 
+    async def _come(self) -> None:
+        if self._local:
+            await self._force.come()
+        self._send(Came())
+        await self._force.relieve()
+
+    def close(self) -> None:
+        """Disconnect from Ray."""
+        self._force.close()
+
     async def _beat(self) -> None:
         while True:
             self._send(Beat())
@@ -74,32 +102,27 @@ class Driver:
     async def _trial(self, begin: Begin) -> None:
         running = begin.running
         trial = Trial(running, begin.choices, lambda: self._send(Moved(begin.number, running.progress)))
-        await run_trial(self._workers, trial)
+        await run_trial(self._force, trial)
         self._send(Ended(begin.number, running.outcome()))
 
     async def _ask(self, ask: Ask) -> None:
-        workers = self._workers
-        answers = {"stuck": workers.stuck, "drain": workers.drain, "pids": workers.pids}
+        force = self._force
+        answers = {"stuck": force.stuck, "drain": force.drain, "pids": force.pids}
         self._send(Answer(ask.number, await answers[ask.what](ask.timeout_s)))
 
 
 async def drive(connection: Connection) -> None:
-    """Start the workers, and serve the search until it is over."""
+    """Serve the search until it is over."""
+    driver = Driver(connection, connection.recv())
     try:
-        workers = RayWorkers(connection.recv())
-    except Exception as error:  # whatever Ray raises
-        connection.send(Broken(f"{type(error).__name__}: {error}"))
-        return
-    connection.send(Ready())
-    try:
-        await Driver(connection, workers).run()
+        await driver.run()
     except OSError:  # the search was killed
         pass
     except Exception as error:
         connection.send(Broken(str(error) if isinstance(error, ClusterLostError) else repr(error)))
         raise
     finally:
-        workers.close()
+        driver.close()
 
 
 def main() -> None:

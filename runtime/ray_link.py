@@ -90,7 +90,12 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The workers are there, or on their way."""
+    """Trials may begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """Ray's workers are there, or on their way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,7 @@ class Answer:
     value: Any
 
 
-Reply = Ready | Beat | Broken | Moved | Ended | Answer
+Reply = Ready | Came | Beat | Broken | Moved | Ended | Answer
 
 
 class DriverProcess:
@@ -138,12 +143,13 @@ class DriverProcess:
     """
 
     def __init__(self, start: Start) -> None:
-        """Start it, and with it a local cluster if there is no other, and wait until it is ready."""
+        """Start it, and with it a local cluster if there is no other, and wait until trials may begin."""
         self._folder, self._local = Path(start.folder), start.address.address is None
         self._folder.mkdir(parents=True, exist_ok=True)
         self._log = start.address.log or str(self._folder / "driver.log")
         self._heads: list[tuple[str, psutil.Process]] = []
         self._lost, self._silent_s, self._patience_s = "", 0.0, START_S
+        self._up = False
         self._replies: queue.SimpleQueue[Reply] = queue.SimpleQueue()
         self._connection, theirs = Pipe()
         with theirs, Path(self._log).open("ab") as log:
@@ -175,6 +181,10 @@ class DriverProcess:
             self.end()
             raise
         self._patience_s = SILENT_S
+
+    def _came(self) -> None:
+        """Know the head of a cluster of our own, now that it is there."""
+        self._up = True
         if self._local:
             with contextlib.suppress(psutil.Error):
                 children = psutil.Process(self._process.pid).children(recursive=True)
@@ -202,7 +212,9 @@ class DriverProcess:
             reply = self._next(end)
             if isinstance(reply, Broken):
                 self._lose(reply.problem)
-            if reply is not None and not isinstance(reply, Beat):
+            if isinstance(reply, Came):
+                self._came()
+            elif reply is not None and not isinstance(reply, Beat):
                 return reply
             if reply is None and time.monotonic() >= end:
                 return None
@@ -246,8 +258,12 @@ class DriverProcess:
         self._connection.close()
 
     def _leave(self) -> None:
-        """Ask it to end, and wait as long as all is well: without a head Ray takes long to end."""
+        """Ask it to end, and wait as long as all is well: without a head Ray takes long to end, and while
+        that is being started it cannot be ended politely.
+        """
         self._look()
+        if not self._up:
+            return
         self._connection.send(None)
         end = time.monotonic() + END_S
         while self._process.poll() is None and time.monotonic() < end:

@@ -2,6 +2,9 @@
 references, so outputs go from worker to worker, and a block never waits for another block; only outcomes come
 here. A call is made when those before it are done: what was not begun can be given up.
 
+While Ray starts, someone stands in for its workers, and what that one passes on comes here and goes to Ray's
+workers with the next call.
+
 What Ray loses on the way (a worker, a node, an object) fails no trial: the block goes through its stages
 again, and takes from the bank what was paid for. Only what our own code raises in a worker fails the trial.
 """
@@ -19,7 +22,7 @@ from agenttts.compiler.allocation import Choice
 from agenttts.compiler.lower import StageCall
 from agenttts.runtime.blocks import Block, Failure
 from agenttts.runtime.executor import ClusterLostError, Running
-from agenttts.runtime.ray_workers import RayWorkers
+from agenttts.runtime.ray_workforce import Workforce
 
 BLOCK_TRIES = 20
 PAUSES = (0.0, *(min(10.0, 0.5 * 2.0**doublings) for doublings in range(BLOCK_TRIES - 1)))
@@ -35,14 +38,14 @@ class Trial:
     moved: Callable[[], None]
 
 
-async def run_trial(workers: RayWorkers, trial: Trial, pauses: Sequence[float] = PAUSES) -> None:
+async def run_trial(force: Workforce, trial: Trial, pauses: Sequence[float] = PAUSES) -> None:
     """Run a trial to its end. pauses: before each try of a block, seconds.
 
     Raises:
         ClusterLostError: if this process has lost its connection to Ray.
     """
     blocks = range(len(trial.running.blocks))
-    await asyncio.gather(*(_BlockRun(workers, trial, block).run(pauses) for block in blocks))
+    await asyncio.gather(*(_BlockRun(force, trial, block).run(pauses) for block in blocks))
 
 
 class _BlockRun:
@@ -51,8 +54,8 @@ class _BlockRun:
     waiting: the calls that have not come back. passed: references of what the others hand on, by stage.
     """
 
-    def __init__(self, workers: RayWorkers, trial: Trial, block: int) -> None:
-        self._workers, self._trial, self._season = workers, trial, workers.season
+    def __init__(self, force: Workforce, trial: Trial, block: int) -> None:
+        self._force, self._trial, self._season = force, trial, force.season
         self._items = trial.running.blocks[block]
         self._calls = [call for call in trial.running.calls if call.block == block]
         self._waiting = list(self._calls)
@@ -75,7 +78,7 @@ class _BlockRun:
 
     @property
     def _drained(self) -> bool:
-        return self._workers.season != self._season
+        return self._force.season != self._season
 
     async def _chain(self) -> None:
         """Make the calls that have handed nothing on, each when those before it have."""
@@ -94,15 +97,25 @@ class _BlockRun:
 
     async def _make(self, call: StageCall, upstream: Sequence[Any]) -> None:
         """Make one call, and keep what it gave unless Ray loses it."""
-        seat, choice = self._workers.seat(call, self._items), self._trial.choices.get(call.stage)
+        choice = self._trial.choices.get(call.stage)
+        early = await self._force.early(call, choice, self._items, upstream)
+        if early is not None:
+            self._passed[call.stage] = early[0]
+            self._settle(call, early[1])
+        elif not self._drained:
+            await self._hand(call, choice, upstream)
+
+    async def _hand(self, call: StageCall, choice: Choice | None, upstream: Sequence[Any]) -> None:
+        workers = self._force.workers
+        seat = workers.seat(call, self._items)
         actor = seat.actor
         try:
-            passed, reference = self._workers.hand(seat, call.stage, choice, self._items, upstream)
+            passed, reference = workers.hand(seat, call.stage, choice, self._items, upstream)
             block: Block = await reference
         except RayError as error:
             self._trouble(call, error)
             if isinstance(error, ActorDiedError) and not isinstance(error, RayTaskError):
-                self._workers.replace(seat, actor)
+                workers.replace(seat, actor)
             return
         seat.heard()
         self._passed[call.stage] = passed
@@ -124,7 +137,7 @@ class _BlockRun:
             raise ClusterLostError(f"its node is gone: {_words(error)}") from error
         if isinstance(error, RayTaskError | ObjectLostError):  # its inputs, not the call itself
             self._passed.clear()
-            self._workers.forget(self._items)
+            self._force.workers.forget(self._items)
         self._lost = _words(error)
 
     def _end(self, failure: Failure) -> None:

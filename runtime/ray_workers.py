@@ -57,7 +57,7 @@ class Seat:
 
 
 class RayWorkers:
-    """All workers of a search. season: each `drain` begins a new one, what began before is given up."""
+    """All workers on Ray of a search."""
 
     def __init__(self, start: Start) -> None:
         """Connect and start the workers; nothing waits until they are up."""
@@ -68,7 +68,6 @@ class RayWorkers:
             for place, count in start.places.items()
         }
         self._shipped: dict[tuple[str, ...], tuple[Items, Any]] = {}
-        self.season = 0
 
     def _actor(self) -> Any:
         remote: Any = ray.remote(RayWorker)
@@ -117,8 +116,7 @@ class RayWorkers:
         return tuple(sorted(waits, key=lambda waiting: -waiting.seconds))
 
     async def drain(self, timeout_s: float) -> None:
-        """Give up what runs; wait until the requests in flight are banked."""
-        self.season += 1
+        """Begin no new request; wait until those in flight are banked."""
         await self._ask("drain", timeout_s + GRACE_S, timeout_s)
 
     async def pids(self, timeout_s: float) -> dict[str, list[int]]:

@@ -35,7 +35,12 @@ class Cluster:
     def __init__(self, server: FakeServer, folder: Path) -> None:
         self.server, self.folder, self.ray = server, folder, str(folder / "ray")
         self.executor = RayExecutor(settings(server, folder), RayAddress(temp_dir=self.ray))
+        self.start()
+
+    def start(self) -> None:
+        """Start, and let Ray's workers come: nobody stands in for them any more."""
         self.executor.start()
+        self.executor.worker_pids()
 
     def named(self, *names: str) -> list[psutil.Process]:
         return [process for process in members(self.ray) if name(process) in names]
@@ -110,6 +115,30 @@ def test_ray_gives_the_outcomes_of_one_process(cluster, items, alone):
     assert same(on_ray, alone(items))
 
 
+def test_trials_begin_before_ray_is_there_and_end_on_it(cluster, slow, items, alone):
+    cluster.executor.close()
+    cluster.executor.start()
+    before = len(slow.requests)
+    begin(cluster.executor, items)
+    until(lambda: len(slow.requests) > before)
+    assert cluster.named("raylet") == []
+    waits = cluster.executor.stuck()
+    assert {wait.what for wait in waits if not wait.stage} == {"Ray is being started"}
+    assert cluster.worker().is_running()
+    slow._delay_s = 0.0
+    assert same(collect(cluster.executor), alone(items))
+
+
+def test_a_cluster_ended_while_it_is_being_started_leaves_nothing(cluster):
+    cluster.executor.close()
+    cluster.executor.start()
+    began = time.monotonic()
+    cluster.executor.close()
+    assert time.monotonic() - began < SOON_S
+    assert members(cluster.ray) == []
+    cluster.start()
+
+
 def test_a_worker_killed_again_and_again_changes_no_outcome(cluster, slow, items, alone):
     begin(cluster.executor, items)
     for _ in range(5):
@@ -139,7 +168,7 @@ def test_a_lost_cluster_is_noticed_ended_and_begun_anew(cluster, slow, items, al
     cluster.executor.close()
     assert time.monotonic() - began < SOON_S
     assert members(cluster.ray) == []
-    cluster.executor.start()
+    cluster.start()
     assert cluster.executor.progress() == {}
     assert same(both(cluster.executor, items), alone(items))
 

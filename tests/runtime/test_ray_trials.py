@@ -44,6 +44,13 @@ class Workers:
     def __post_init__(self) -> None:
         self._seat = Seat()
 
+    @property
+    def workers(self) -> Workers:
+        return self
+
+    async def early(self, call: Any, choice: Any, items: Any, upstream: Sequence[Any]) -> None:
+        return None
+
     def seat(self, call: Any, items: Any) -> Seat:
         return self._seat
 
