@@ -143,7 +143,9 @@ class DriverProcess:
     """
 
     def __init__(self, start: Start) -> None:
-        """Start it, and with it a local cluster if there is no other, and wait until trials may begin."""
+        """Start it, and with it a local cluster if there is no other. Wait until another one is connected:
+        only there may the user be told of a mistake.
+        """
         self._folder, self._local = Path(start.folder), start.address.address is None
         self._folder.mkdir(parents=True, exist_ok=True)
         self._log = start.address.log or str(self._folder / "driver.log")
@@ -176,7 +178,8 @@ class DriverProcess:
     def _begin(self, start: Start) -> None:
         try:
             self.send(start)
-            self.receive(math.inf)
+            if not self._local:
+                self.receive(math.inf)
         except BaseException:
             self.end()
             raise

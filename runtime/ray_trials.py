@@ -14,15 +14,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from ray.exceptions import ActorDiedError, LocalRayletDiedError, ObjectLostError, RayError, RayTaskError
+from typing import TYPE_CHECKING, Any
 
 from agenttts.compiler.allocation import Choice
 from agenttts.compiler.lower import StageCall
 from agenttts.runtime.blocks import Block, Failure
 from agenttts.runtime.executor import ClusterLostError, Running
 from agenttts.runtime.ray_workforce import Workforce
+
+if TYPE_CHECKING:
+    from agenttts.runtime.ray_losses import Loss
 
 BLOCK_TRIES = 20
 PAUSES = (0.0, *(min(10.0, 0.5 * 2.0**doublings) for doublings in range(BLOCK_TRIES - 1)))
@@ -106,6 +107,9 @@ class _BlockRun:
             await self._hand(call, choice, upstream)
 
     async def _hand(self, call: StageCall, choice: Choice | None, upstream: Sequence[Any]) -> None:
+        """Hand one call to Ray's workers, which are there by now: only here Ray is imported."""
+        from agenttts.runtime.ray_losses import RayError, loss_of
+
         workers = self._force.workers
         seat = workers.seat(call, self._items)
         actor = seat.actor
@@ -113,8 +117,9 @@ class _BlockRun:
             passed, reference = workers.hand(seat, call.stage, choice, self._items, upstream)
             block: Block = await reference
         except RayError as error:
-            self._trouble(call, error)
-            if isinstance(error, ActorDiedError) and not isinstance(error, RayTaskError):
+            loss = loss_of(call, error)
+            self._take(loss)
+            if loss.worker:
                 workers.replace(seat, actor)
             return
         seat.heard()
@@ -128,37 +133,17 @@ class _BlockRun:
             self._trial.running.add(call, block)
             self._trial.moved()
 
-    def _trouble(self, call: StageCall, error: RayError) -> None:
+    def _take(self, loss: Loss) -> None:
         """Fail if it is our own fault, else note what was lost, so that it is made again."""
-        failure = _failure(call, error)
-        if failure is not None:
-            self._end(failure)
-        if isinstance(error, LocalRayletDiedError):
-            raise ClusterLostError(f"its node is gone: {_words(error)}") from error
-        if isinstance(error, RayTaskError | ObjectLostError):  # its inputs, not the call itself
+        if loss.failure is not None:
+            self._end(loss.failure)
+        if loss.node:
+            raise ClusterLostError(f"its node is gone: {loss.words}")
+        if loss.inputs:
             self._passed.clear()
             self._force.workers.forget(self._items)
-        self._lost = _words(error)
+        self._lost = loss.words
 
     def _end(self, failure: Failure) -> None:
         for call in tuple(self._waiting):
             self._settle(call, Block(call.stage, failure=failure))
-
-
-def _failure(call: StageCall, error: RayError) -> Failure | None:
-    """Return what a call's error ends; None if Ray has lost the call, which is nobody's fault."""
-    if isinstance(error, ActorDiedError) and error.actor_init_failed:
-        said = str(error).strip().splitlines()[-1]  # below a traceback
-        return Failure("search", f"the worker of '{call.placement}' cannot start: {said}"[:MOST_CHARACTERS])
-    cause: Any = error
-    while isinstance(cause, RayTaskError):
-        cause = cause.cause
-    if isinstance(cause, RayError):
-        return None
-    return Failure("trial", f"stage '{call.stage}': {type(cause).__name__}: {cause}"[:MOST_CHARACTERS])
-
-
-def _words(error: RayError) -> str:
-    """Return what Ray says, in one line, without a traceback."""
-    cause = getattr(error, "cause", None) or error
-    return f"{type(cause).__name__}: {' '.join(str(cause).split())}"

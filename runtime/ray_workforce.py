@@ -40,11 +40,9 @@ class Workforce:
         Raises:
             ClusterLostError: if that fails, or takes too long.
         """
-        from agenttts.runtime.ray_workers import RayWorkers
-
         try:
             async with asyncio.timeout(START_S):
-                self._workers = await asyncio.to_thread(RayWorkers, self._start)
+                self._workers = await asyncio.to_thread(_on_ray, self._start)
         except Exception as error:  # whatever Ray raises
             raise ClusterLostError(f"{type(error).__name__}: {error}") from error
         self._came.set()
@@ -95,3 +93,10 @@ class Workforce:
         """Disconnect: Ray's workers end with their driver, and a local cluster with it."""
         if self._workers is not None:
             self._workers.close()
+
+
+def _on_ray(start: Start) -> RayWorkers:
+    """Return Ray's workers. Importing Ray takes a while, too."""
+    from agenttts.runtime.ray_workers import RayWorkers
+
+    return RayWorkers(start)
