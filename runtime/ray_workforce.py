@@ -19,6 +19,9 @@ from agenttts.runtime.watch import Waiting
 if TYPE_CHECKING:
     from agenttts.runtime.ray_workers import RayWorkers
 
+HEAD_START_S = 1.0
+"""Starting Ray keeps a small machine busy for seconds. So long it waits for the first requests to be sent."""
+
 
 class Workforce:
     """The workers of a search. season: each `drain` begins a new one, what began before is given up."""
@@ -35,11 +38,12 @@ class Workforce:
         self.season = 0
 
     async def come(self) -> None:
-        """Start Ray, or connect to it, and its workers.
+        """Start Ray, or connect to it, and its workers; not before the stand-in had time to begin.
 
         Raises:
             ClusterLostError: if that fails, or takes too long.
         """
+        await asyncio.sleep(0.0 if self._stand_in is None else HEAD_START_S)
         try:
             async with asyncio.timeout(START_S):
                 self._workers = await asyncio.to_thread(_on_ray, self._start)
