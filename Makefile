@@ -32,6 +32,7 @@ bench: setup  ## Measure the embedded models, the example's landscape and our ow
 	$(BIN)/python -m tests.bench.run
 
 chaos: setup  ## Kill every part of a few searches at random moments, see that nothing is lost; rewrite docs/chaos.md.
+	AGENTTTS_LIMIT_SEARCHES=1000 $(BIN)/python -m pytest -q -n 2 tests/runtime/test_limits_hold.py
 	$(BIN)/python -m tests.chaos.run
 
 train: setup  ## Train the three embedded models again (CPU, about an hour a size).
