@@ -28,8 +28,9 @@ check: setup  ## Lint, types, layers.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup  ## Measure the embedded models, the example's landscape and our own overhead; rewrite docs/benchmarks.md.
+bench: setup  ## Measure the embedded models, the example's landscape and our own overhead, the bank; rewrite docs/*benchmark*.md.
 	$(BIN)/python -m tests.bench.run
+	$(BIN)/python -m tests.bench.bank
 
 chaos: setup  ## Kill every part of a few searches at random moments, see that nothing is lost; rewrite docs/chaos.md.
 	AGENTTTS_LIMIT_SEARCHES=1000 $(BIN)/python -m pytest -q -n 2 tests/runtime/test_limits_hold.py
