@@ -27,15 +27,15 @@ HEAD = (
     "",
     "## Samples that are not drawn again",
     "",
-    f"{TRIALS} random allocations of `examples/01-two-hop-qa`, run with one bank for all of them, and with an",
-    "empty bank for each; completions as the server counts them.",
+    f"{TRIALS} random allocations of `examples/01-two-hop-qa`, run with one bank for all, and with an empty",
+    "bank for each; completions as the server counts them.",
     "",
     "| seed | items | with the bank | without | ratio | same scores |",
     "| --- | --- | --- | --- | --- | --- |",
 )
 WHY = (
     "",
-    "The first stage needs, for every model, only as many samples as the allocation with the most of them. The",
+    "The first stage needs, for every model, only as many samples as the allocation with the most. The",
     "second one needs that for every different output of the first; those differ, which bounds the ratio.",
     "",
     "## Going on with a long search",

@@ -205,3 +205,28 @@ def test_more_items_than_there_are_is_the_users_mistake(folder: Path) -> None:
     done = call(folder, "search", "pipeline.json", "--items", "201")
     assert done.code == 2
     assert "201 items asked for, the search part has 200" in done.err
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_track_shows_a_finished_search_once_however_often_it_is_called(
+    folder: Path, searched: dict[str, Any], tmp_path: Path
+) -> None:
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path}/other.db"
+    first, second = (
+        call(folder, "track", searched["search_id"], "--tracking-uri", uri, "--json") for _ in range(2)
+    )
+    assert (first.code, second.code) == (0, 0), first.err + second.err
+    assert first.json["trials"] == second.json["trials"] == 6
+    assert first.json["tracking"] == second.json["tracking"]
+    runs = MlflowClient(uri).search_runs([first.json["tracking"]["experiment_id"]], max_results=100)
+    assert len(runs) == 1 + 6
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_track_refuses_what_it_cannot_show(folder: Path, searched: dict[str, Any]) -> None:
+    unknown = call(folder, "track", "no-such-search")
+    assert unknown.code == 2 and "no-such-search" in unknown.err and "Traceback" not in unknown.err
+    address = call(folder, "track", searched["search_id"], "--tracking-uri", "gopher://x")
+    assert address.code == 2 and "gopher://x" in address.err
