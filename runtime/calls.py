@@ -80,7 +80,7 @@ class Caller:
             try:  # with a turn, so that only what is about to be sent is claimed and reserved
                 permit = await desk.open(first_index, count)
             except BaseException:
-                self._turns.ended(turn)
+                self._turns.unused(turn)
                 raise
             return await self._see_through(request, permit, desk, turn)
 

@@ -125,7 +125,7 @@ class ModelClient:
             return NOTHING
         step, end = self._choices.next(count), first_index + count
         if count <= step:
-            drawn = await self._ask(draw, first_index, count)
+            drawn = await self._ask_more(draw, first_index, count)
             done = len(drawn.samples)
             return drawn + await self._rest(draw, first_index + done, count - done)
         calls = [self._rest(draw, start, min(step, end - start)) for start in range(first_index, end, step)]
@@ -134,6 +134,16 @@ class ModelClient:
             if isinstance(part, BaseException):
                 raise part
         return sum((part for part in parts if isinstance(part, Completion)), NOTHING)
+
+    async def _ask_more(self, draw: _Draw, first_index: int, count: int) -> Completion:
+        """Ask, now and then for more than the cap: who refuses that is asked for what is given."""
+        most = self._choices.most
+        try:
+            return await self._ask(draw, first_index, count)
+        except BadRequest as error:
+            if type(error) is not BadRequest or count <= most:
+                raise
+            return await self._ask(draw, first_index, most)
 
     async def _ask(self, draw: _Draw, first_index: int, count: int) -> Completion:
         drawn = await self._caller.ask(draw.request, first_index, count, draw.desk)

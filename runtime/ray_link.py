@@ -225,7 +225,9 @@ class DriverProcess:
     def _next(self, end: float) -> Reply | None:
         """Return what was said, or None after a moment in which nothing was, and nobody died."""
         with contextlib.suppress(queue.Empty):
-            return self._replies.get_nowait()
+            reply = self._replies.get_nowait()
+            self._silent_s = 0.0
+            return reply
         self._look()
         wait_s = max(0.0, min(WATCH_S, end - time.monotonic()))
         try:

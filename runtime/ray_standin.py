@@ -47,8 +47,10 @@ class StandIn:
         place, season = self._places.setdefault(call.placement, _Place()), self._season
         most = 0 if call.placement == CPU else CALLS
         async with place.changed:
-            await place.changed.wait_for(lambda: not place.busy if self._relieved else place.busy < most)
-            if self._relieved:
+            await place.changed.wait_for(
+                lambda: season != self._season or (not place.busy if self._relieved else place.busy < most)
+            )
+            if self._relieved and not place.busy:
                 return None
             if season != self._season:
                 return _failed(call.stage, Failure("drain", "the search ends"))
@@ -85,6 +87,9 @@ class StandIn:
     async def drain(self, timeout_s: float) -> None:
         """Begin no new request, nor a call that waits; wait until those in flight are banked."""
         self._season += 1
+        for place in tuple(self._places.values()):
+            async with place.changed:
+                place.changed.notify_all()
         await self._worker.drain(timeout_s)
 
 

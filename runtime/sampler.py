@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from agenttts.runtime.desk import Desk, Permit
-from agenttts.runtime.errors import LimitReached, ModelError
+from agenttts.runtime.errors import BadRequest, Draining, LimitReached, ModelError
 from agenttts.runtime.records import Sample, SampleRequest, Usage
 from agenttts.runtime.replies import Completion, usd
 from agenttts.runtime.store.accounts import Amount
@@ -130,7 +130,7 @@ class Sampler:
                     self.till.check()
                     await pause()
                 elif gaps and known.others.left:
-                    await self._take_over(stream, desk, known.others.left)
+                    await self._take_over(stream, desk, known.others.left, room)
                 elif gaps:
                     await self._draw(stream, desk, gaps, room)
         except ModelError as error:
@@ -149,29 +149,36 @@ class Sampler:
         except NoRoomError:
             await room()
 
-    async def _take_over(self, stream: _Stream, desk: StreamDesk, left: Sequence[Permit]) -> None:
+    async def _take_over(self, stream: _Stream, desk: StreamDesk, left: Sequence[Permit], room: Room) -> None:
         """Ask again, under the same idempotency keys, for what a process that died was drawing."""
         worst = {permit.token: self._worst(desk.request, permit.count) for permit in left}
-        adopted = await self._adopt(desk, worst)
-        desk.adopted.update(permit.token for permit in adopted)
-        waiting = list(adopted)
+        waiting = list(await self._adopt(desk, worst, room))
+        desk.doubtful.update(permit.token for permit in waiting)
         try:
             while waiting:
-                drawn = await self._client.again(desk.request, waiting.pop(0), desk)
-                stream.add(drawn.samples)
+                await self._once_more(stream, desk, waiting.pop(0))
         except BaseException as error:
+            unsent = Draining("not sent again") if isinstance(error, ElsewhereError | ModelError) else error
             for permit in waiting:  # nobody else can take them while they are ours
-                await desk.drop(permit, error)
-            raise
+                await desk.drop(permit, unsent)
+            if not isinstance(error, ElsewhereError):
+                raise
 
-    async def _adopt(self, desk: StreamDesk, worst: dict[str, Amount]) -> Sequence[Permit]:
+    async def _once_more(self, stream: _Stream, desk: StreamDesk, permit: Permit) -> None:
+        try:
+            drawn = await self._client.again(desk.request, permit, desk)
+        except BadRequest as error:
+            if type(error) is not BadRequest or permit.count == 1:
+                raise
+            return  # so many choices are not given any more: drawn anew as it now is
+        stream.add(drawn.samples)
+
+    async def _adopt(self, desk: StreamDesk, worst: dict[str, Amount], room: Room) -> Sequence[Permit]:
         adopted = await self.till.adopt(desk.key, worst)
         if isinstance(adopted, Refused):
             if not adopted.wait:
                 raise LimitReached(adopted.reason)
-            desk.entry.note("waits for room under a limit of the search")
-            self.till.check()
-            await self.till.pause()()
+            await room()
             return ()
         return adopted
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from agenttts.runtime.batching import Batcher
 from agenttts.runtime.desk import Permit
-from agenttts.runtime.errors import Draining, LimitReached, ModelError
+from agenttts.runtime.errors import BadRequest, Draining, LimitReached, ModelError
 from agenttts.runtime.records import Sample, SampleRequest, Usage
 from agenttts.runtime.replies import Completion
 from agenttts.runtime.retry import Surroundings
@@ -75,7 +75,8 @@ class Till:
         self.keep: Batcher[Reply, None] = Batcher(lambda replies: _nothing(claims.keep, replies))
         self.drop: Batcher[Permit, None] = Batcher(lambda permits: _nothing(claims.drop, permits))
         self.leave: Batcher[Permit, None] = Batcher(lambda permits: _nothing(claims.leave, permits))
-        self.again: Batcher[tuple[Permit, Amount], Permit | Refused] = Batcher(
+        self.put_back: Batcher[Permit, None] = Batcher(lambda permits: _nothing(claims.put_back, permits))
+        self.again: Batcher[tuple[Permit, Amount], Opened] = Batcher(
             lambda pairs: claims.again(
                 [permit for permit, _ in pairs], {p.token: worst for p, worst in pairs}
             )
@@ -86,9 +87,6 @@ class Till:
         others = self._claims.others([key for key, _ in wanted])
         found = self._bank.known(dict(wanted))
         return [Known(tuple(found[key]), others.get(key, Others())) for key, _ in wanted]
-
-    def _again(self, pairs: Sequence[tuple[Permit, Amount]]) -> list[Permit | Refused]:
-        return self._claims.again([p for p, _ in pairs], {p.token: worst for p, worst in pairs})
 
     async def adopt(self, key: str, worst: dict[str, Amount]) -> list[Permit] | Refused:
         """Take over what the dead left of a stream."""
@@ -151,7 +149,8 @@ class Room:
 class StreamDesk:
     """The desk of one draw from one stream. worst: the worst case of a request for so many samples.
 
-    paid: what came back so far. adopted: tokens of requests that somebody else had sent before.
+    paid: what came back so far. doubtful: tokens of requests of which an attempt, of ours or of somebody else
+    who died, was counted as lost and may have been completed.
     """
 
     till: Till
@@ -160,7 +159,7 @@ class StreamDesk:
     worst: Worst
     entry: Entry
     paid: list[Usage] = field(default_factory=list)
-    adopted: set[str] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
 
     async def open(self, first_index: int, count: int) -> Permit:
         """Claim samples and reserve their worst case, without waiting: whoever asks holds a place.
@@ -179,13 +178,15 @@ class StreamDesk:
             raise NoRoomError if opened.wait else LimitReached(opened.reason)
         return opened
 
-    async def granted(self, ask: Callable[[], Awaitable[Permit | Refused]]) -> None:
-        """Ask until it is granted, or refused for good."""
+    async def granted(self, ask: Callable[[], Awaitable[Opened]]) -> None:
+        """Ask until it is granted, or refused for good, or gone to somebody else."""
         room = self.room()
         while isinstance(answer := await ask(), Refused):
             if not answer.wait:
                 raise LimitReached(answer.reason)
             await room()
+        if isinstance(answer, Busy):
+            raise ElsewhereError
 
     def room(self) -> Room:
         """Return a wait for room under a limit."""
@@ -195,6 +196,7 @@ class StreamDesk:
         """Note the failure; one that may have been billed counts as lost, and is reserved anew."""
         self.entry.note(f"{error}; the next try is in {delay_s:.1f} s", failed=True)
         if error.uncertain:
+            self.doubtful.add(permit.token)
             await self.granted(lambda: self.till.again((permit, self.worst(self.request, permit.count))))
 
     async def keep(self, permit: Permit, completion: Completion) -> None:
@@ -204,12 +206,15 @@ class StreamDesk:
         await self.till.bank(Reply(permit, self.request, completion.samples, completion.usage))
 
     async def drop(self, permit: Permit, error: BaseException) -> None:
-        """Give the claim up; unless it surely cost nothing its idempotency key stays known."""
+        """Give the claim up; unless no attempt can have cost anything its idempotency key stays known."""
         certain = isinstance(error, ModelError) and not error.uncertain
-        if certain and permit.token not in self.adopted:
-            await self.till.drop(permit)
-        else:
+        refused = isinstance(error, BadRequest)  # its key is worth nothing
+        if not certain:
             await self.till.leave(permit)
+        elif permit.token in self.doubtful and not refused:
+            await self.till.put_back(permit)
+        else:
+            await self.till.drop(permit)
 
 
 def _nothing(handle: Callable[[Sequence[_T]], None], values: Sequence[_T]) -> list[None]:

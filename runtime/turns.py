@@ -175,6 +175,12 @@ class Turns:
         self._trouble = None
         self.breaker.answered(self._around.clock())
 
+    def unused(self, turn: Turn) -> None:
+        """End a turn in which nothing was sent."""
+        self._requests.charge(-1)
+        self._tokens.charge(-turn.tokens)
+        self.ended(turn)
+
     def ended(self, turn: Turn) -> None:
         """End a turn of which nothing is known."""
         self.breaker.ended(turn.probe)

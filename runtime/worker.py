@@ -165,7 +165,7 @@ class StageWorker:
             endpoint(model, settings.endpoints),
             Secret.from_environment(model.api_key_env, self._environment),
             model.model,
-            share(model.limits, model.replicas),
+            share(model.limits, clients(settings.spec, model)),
             model.price,
             settings.policy,
             self._around,
@@ -229,14 +229,24 @@ def check_keys(settings: WorkerSettings, used: Sequence[str], environment: Mappi
             raise EndpointError(f"model '{name}': {error}") from error
 
 
-def share(limits: ModelLimits, replicas: int) -> ModelLimits:
-    """Return one replica's share of what all replicas together may do."""
+def clients(spec: PipelineSpec, model: ModelSpec) -> int:
+    """Count the workers that ask a model: its own replicas, and those of other models whose samples it
+    fuses.
+    """
+    stages = [stage for stage in spec.stages if model.name in (*stage.models, stage.fusion.model)]
+    fusing = {name for stage in stages if stage.fusion.model == model.name for name in stage.models}
+    own = {model.name} if any(model.name in stage.models for stage in stages) else set()
+    return sum(spec.model(name).replicas for name in own | fusing) or 1
+
+
+def share(limits: ModelLimits, clients: int) -> ModelLimits:
+    """Return one client's share of what all clients together may do."""
     requests, tokens = limits.requests_per_minute, limits.tokens_per_minute
     return replace(
         limits,
-        concurrency=max(1, limits.concurrency // replicas),
-        requests_per_minute=requests and requests / replicas,
-        tokens_per_minute=tokens and tokens / replicas,
+        concurrency=max(1, limits.concurrency // clients),
+        requests_per_minute=requests and requests / clients,
+        tokens_per_minute=tokens and tokens / clients,
     )
 
 

@@ -122,27 +122,39 @@ class Claims:
         return granted
 
     def adopt(self, key: str, worst: Mapping[str, Amount]) -> list[Permit] | Refused:
-        """Take over every claim that the dead left on a stream; worst: of each, by token.
+        """Take over the claims that the dead left on a stream, as many as the caps cover; worst: of each, by
+        token. Refused when they cover none.
 
         What a dead owner reserved counts as lost: it may have been billed. [] when somebody was quicker.
         """
-        return write(self.engine, lambda connection, _: self._adopt(connection, key, worst))
+        return write(self.engine, lambda connection, again: self._adopt(connection, key, worst, again))
 
-    def _adopt(self, connection: Connection, key: str, worst: Mapping[str, Amount]) -> list[Permit] | Refused:
+    def _adopt(
+        self, connection: Connection, key: str, worst: Mapping[str, Amount], again: bool
+    ) -> list[Permit] | Refused:
         _lock(connection, [key])
+        if again and (done := self._held(connection, list(worst))):  # the commit went through after all
+            return done
         rows = self._of_others(connection, [key])
         if self.member.dead(connection, {row.owner for row in rows}) < {row.owner for row in rows}:
             return []
         wishes = [Wish(key, _permit(row), worst[row.token]) for row in rows if row.token in worst]
         self._lose(connection, [row for row in rows if row.account])
-        refused = [r for r in self._reserve(connection, wishes).values() if isinstance(r, Refused)]
-        if refused:
-            self._leave(connection, [row.token for row in rows])
+        self._leave(connection, [row.token for row in rows])
+        answers = self._reserve(connection, wishes)
+        granted = [wish for wish in wishes if isinstance(answers[wish.permit.token], Permit)]
+        refused = [answer for answer in answers.values() if isinstance(answer, Refused)]
+        if refused and not granted:
             return refused[0]
-        connection.execute(delete(CLAIMS).where(CLAIMS.c.token.in_([w.permit.token for w in wishes])))
-        if wishes:
-            connection.execute(insert(CLAIMS), [self._row(wish) for wish in wishes])
-        return [wish.permit for wish in wishes]
+        for wish in granted:
+            row = self._row(wish)
+            connection.execute(update(CLAIMS).where(CLAIMS.c.token == row["token"]).values(row))
+        return [wish.permit for wish in granted]
+
+    def _held(self, connection: Connection, tokens: Sequence[str]) -> list[Permit]:
+        mine = CLAIMS.c.owner == self.member.owner
+        rows = connection.execute(select(CLAIMS).where(CLAIMS.c.token.in_(tokens), mine)).all()
+        return [_permit(row) for row in rows]
 
     def keep(self, replies: Sequence[Reply]) -> None:
         """Bank what came, end its claims and charge the account: all or nothing."""
@@ -159,13 +171,14 @@ class Claims:
         if self.account:
             accounts.spend(connection, self.account, sum(new, Usage()))
 
-    def again(self, permits: Sequence[Permit], worst: Mapping[str, Amount]) -> list[Permit | Refused]:
+    def again(self, permits: Sequence[Permit], worst: Mapping[str, Amount]) -> list[Opened]:
         """Count an attempt under each permit as lost, and reserve the next one.
 
-        One that has to wait reserves nothing meanwhile; one that is refused for good is left.
+        One that has to wait reserves nothing meanwhile; one that is refused for good is left. Busy: somebody
+        took this process for dead, and has it now.
         """
 
-        def work(connection: Connection, _: bool) -> list[Permit | Refused]:
+        def work(connection: Connection, _: bool) -> list[Opened]:
             rows = self._mine(connection, permits)
             self._lose(connection, [row for row in rows if _reserves(row)])
             granted = self._reserve(
@@ -177,7 +190,7 @@ class Claims:
                 connection.execute(update(CLAIMS).where(CLAIMS.c.token == row.token).values(amounts))
             hopeless = [t for t, g in granted.items() if isinstance(g, Refused) and not g.wait]
             self._leave(connection, hopeless)
-            return [granted.get(p.token, p) for p in permits]
+            return [granted.get(p.token, Busy()) for p in permits]
 
         return write(self.engine, work)
 
@@ -190,9 +203,19 @@ class Claims:
         """Give claims up that may have been billed: their worst case is lost, their keys stay known."""
 
         def work(connection: Connection, _: bool) -> None:
-            rows = [row for row in self._mine(connection, permits) if row.account]
+            rows = self._mine(connection, permits)
             self._lose(connection, rows)
             self._leave(connection, [row.token for row in rows])
+
+        write(self.engine, work)
+
+    def put_back(self, permits: Sequence[Permit]) -> None:
+        """Give claims up under which nothing was sent since an attempt was counted as lost: that one may have
+        been completed, so their keys stay known, and nothing more is lost.
+        """
+
+        def work(connection: Connection, _: bool) -> None:
+            self._leave(connection, [row.token for row in self._mine(connection, permits)])
 
         write(self.engine, work)
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import psutil
 from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from agenttts.runtime.store.database import StoreError, database_now, write
 from agenttts.runtime.store.schema import MEMBERS
@@ -72,7 +73,7 @@ class Member:
         while not self._left.wait(BEAT_S):
             try:
                 write(self._engine, self._renew, patience_s=0)
-            except StoreError as error:  # away for a moment, or for good: whoever needs it will say so
+            except (StoreError, SQLAlchemyError) as error:  # away, or busy: whoever needs it will say so
                 log.debug("heartbeat: %s", error)
 
     def _renew(self, connection: Connection, _again: bool) -> None:
@@ -115,7 +116,10 @@ def _lives(row: Any, here: Process) -> bool:
     if row.place != here.place:
         return bool(row.until > row.now)
     try:
-        return bool(abs(psutil.Process(row.pid).create_time() - row.started) < SAME_START_S)
+        process = psutil.Process(row.pid)
+        if process.status() == psutil.STATUS_ZOMBIE:  # killed, and not waited for by its parent
+            return False
+        return bool(abs(process.create_time() - row.started) < SAME_START_S)
     except psutil.NoSuchProcess:
         return False
 

@@ -9,7 +9,7 @@ import pytest
 from agenttts.runtime.local import LocalExecutor
 from agenttts.runtime.records import Usage
 from agenttts.runtime.testing import FakeServer, Refusal
-from agenttts.runtime.worker import EndpointError, WorkerSettings, share
+from agenttts.runtime.worker import EndpointError, WorkerSettings, clients, share
 from agenttts.spec.model import ModelLimits, ModelSpec, Plugin, StageSpec
 from tests.runtime.pipelines import ANSWER, ITEMS, PICK, answer, pipeline, planned
 
@@ -175,3 +175,12 @@ def test_gpu_models_are_refused_clearly(tmp_path):
 def test_replicas_share_the_limits_of_their_endpoint():
     assert share(ModelLimits(32, 60, None), 4) == ModelLimits(8, 15, None)
     assert share(ModelLimits(2), 4).concurrency == 1
+
+
+def test_workers_that_fuse_with_a_model_share_its_limits_too():
+    pick, answer = SPEC.stages
+    fused = replace(answer, models=("small",), fusion=replace(answer.fusion, name="llm", model="large"))
+    alone = replace(pick, models=("large",))
+    for stages, count in (((alone, answer), 1), ((alone, fused), 2), ((fused,), 1)):
+        spec = replace(SPEC, stages=stages)
+        assert clients(spec, spec.model("large")) == count

@@ -38,13 +38,13 @@ def bank(tmp_path):
     bank.close()
 
 
-def sampling(server, bank, work, model=MODEL, account="", process=None, **caps):
+def sampling(server, bank, work, model=MODEL, account="", process=None, attempts=1, **caps):
     """Run `work(sampler)` on a fresh sampler of a process of its own."""
 
     async def run():
         with contextlib.closing(Member(bank.engine, process)) as member:
             till = Till(bank, Claims(bank.engine, member, account, Caps(**caps)))
-            policy = RetryPolicy(attempts=1)
+            policy = RetryPolicy(attempts=attempts)
             async with ModelClient(server.url, Secret("k"), "tiny", policy=policy) as client:
                 return await work(Sampler(client, till, model))
 
@@ -288,3 +288,59 @@ def test_a_reply_that_cannot_be_banked_is_not_asked_for_again_but_under_its_key(
         drawn = sampling(server, bank, lambda s: s.draw(request(), 2))
         assert len(drawn.samples) == 2
         assert [key for _, key in server.asked] == [server.asked[0][1]] * 2
+
+
+def test_a_key_under_which_something_may_have_been_completed_outlives_a_drain(bank):
+    """An attempt is lost; the search ends before the next one: the next process asks under its key."""
+    cut = b'{"choices": ['
+
+    async def work(sampler):
+        drawing = asyncio.create_task(sampler.draw(request(), 2))
+        while sampler.watch.snapshot()[:1] == () or not sampler.watch.snapshot()[0].last:
+            await asyncio.sleep(0)
+        sampler.till.drain()
+        sampler._client.drain()
+        with pytest.raises(errors.Draining):
+            await drawing
+
+    with FakeServer(refusals=[Refusal(200, cut)]) as server:
+        sampling(server, bank, work, account="s1", attempts=5)
+        drawn = sampling(server, bank, lambda s: s.draw(request(), 2), account="s1")
+        assert [key for _, key in server.asked] == [server.asked[0][1]] * 2
+    assert len(drawn.samples) == 2
+
+
+def test_an_endpoint_that_gives_fewer_choices_than_a_dead_process_asked_for_is_drawn_from_anew(bank):
+    member, permit = claimed(bank, 0, 3)
+    with FakeServer(refusals=[Refusal(400, {"error": {"message": "n must be 1"}})]) as server:
+        drawn = sampling(server, bank, lambda s: s.draw(request(), 3))
+        assert server.asked[0][1] == permit.token != server.asked[1][1]
+    assert len(drawn.samples) == 3
+    member.close()
+
+
+def test_an_endpoint_that_refuses_costs_nothing_for_what_was_not_sent_again(bank):
+    """Two claims were left; the first is refused, so the second is not sent: it stays, at no cost."""
+    for first in (0, 2):
+        claimed(bank, first, 2)[0].close()
+
+    async def work(sampler):
+        with pytest.raises(errors.Authentication):
+            await sampler.draw(request(), 4)
+        return await asyncio.to_thread(sampler.till._claims.balance)
+
+    with FakeServer(refusals=[Refusal(401)]) as server:
+        balance = sampling(server, bank, work, account="s1")
+        assert not balance.total
+        drawn = sampling(server, bank, lambda s: s.draw(request(), 4), account="s1")
+        assert [body["n"] for body in server.requests] == [2, 2, 2]
+    assert len(drawn.samples) == 4
+
+
+def test_a_limit_that_covers_a_part_of_what_was_left_ends_the_draw_instead_of_waiting(bank):
+    for first in (0, 2):
+        claimed(bank, first, 2)[0].close()
+    with FakeServer() as server:
+        with pytest.raises(errors.LimitReached):
+            sampling(server, bank, lambda s: s.draw(request(), 4), account="s1", tokens=30)
+        assert len(server.requests) <= 1

@@ -136,6 +136,47 @@ def test_a_claim_that_may_have_been_billed_is_left_with_its_token(process):
     assert (balance.lost, balance.lost_requests, balance.reserved) == (WORST, 1, Amount())
 
 
+def test_a_claim_without_an_account_is_left_too(process):
+    mine = process()
+    (claimed,) = mine.open([wish()])
+    mine.leave([claimed])
+    assert process().others([KEY]) == {KEY: Others(left=(claimed,))}
+
+
+def test_a_claim_put_back_costs_nothing_and_keeps_its_token(process):
+    mine = process("s1")
+    (claimed,) = mine.open([wish()])
+    mine.put_back([claimed])
+    assert process().others([KEY]) == {KEY: Others(left=(claimed,))}
+    assert not mine.balance().total
+
+
+def test_an_heir_takes_as_many_claims_as_its_cap_covers(process):
+    dead, mine = process(place=GONE), process("s1", tokens=WORST.tokens + 1)
+    first, second = dead.open([wish(0, 4), wish(4, 4)])
+    worst = {first.token: WORST, second.token: WORST}
+    assert mine.adopt(KEY, worst) == [first]
+    refused = mine.adopt(KEY, worst)
+    assert isinstance(refused, Refused) and refused.wait
+    mine.put_back([first])
+    assert process().others([KEY]) == {KEY: Others(left=(first, second))}
+
+
+def test_an_heir_whose_cap_covers_no_claim_need_not_wait(process):
+    dead, mine = process(place=GONE), process("s1", tokens=WORST.tokens - 1)
+    first, second = dead.open([wish(0, 4), wish(4, 4)])
+    refused = mine.adopt(KEY, {first.token: WORST, second.token: WORST})
+    assert isinstance(refused, Refused) and not refused.wait
+
+
+def test_a_claim_that_went_to_somebody_else_grants_no_retry(process):
+    slow, heir = process("s1", place=ELSEWHERE), process("s2")
+    (claimed,) = slow.open([wish()])
+    slow.member.close()
+    heir.adopt(KEY, {claimed.token: WORST})
+    assert isinstance(slow.again([claimed], {claimed.token: WORST})[0], Busy)
+
+
 def test_an_account_counts_what_was_kept_in_place_of_what_was_reserved(process):
     mine = process("s1")
     (granted,) = mine.open([wish()])
@@ -247,6 +288,6 @@ def test_a_killed_process_is_known_to_be_dead_at_once(process, store_url):
         assert child.stdout.readline() == b"claimed\n"
         mine = process()
         assert mine.others([KEY]) == {KEY: Others(busy=True)}
-        os.kill(child.pid, 9)
-        child.wait()
+        os.kill(child.pid, 9)  # nobody has waited for it yet, as under a parent that never does
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert mine.others([KEY]) == {KEY: Others(left=(Permit(0, 4, "f" * 32),))}
