@@ -32,7 +32,7 @@ bench: setup  ## Measure the embedded models, the example's landscape and our ow
 	$(BIN)/python -m tests.bench.run
 
 bench-search: setup  ## Measure every searcher where the truth is known; rewrite docs/search-benchmark.md. SEEDS=200
-	$(BIN)/python -m tests.bench.search --seeds $(or $(SEEDS),200)
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.search --seeds $(or $(SEEDS),200)
 
 chaos: setup  ## Kill every part of a few searches at random moments, see that nothing is lost; rewrite docs/chaos.md.
 	$(BIN)/python -m tests.chaos.run

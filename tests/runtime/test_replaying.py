@@ -94,6 +94,18 @@ def test_what_is_not_recorded_is_an_error_unless_the_nearest_may_answer(tmp_path
     assert near.true_score is not None
 
 
+def test_a_trial_answers_for_the_items_it_measured_alone() -> None:
+    recording = read_recording(WHOLE)
+    cut = [replace(t, rows=dict(list(t.rows.items())[:20])) for t in recording.trials[:2]]
+    world = recorded_world(replace(recording, trials=(*cut, *recording.trials[2:])))
+    assert not world.complete
+    short = cut[0].allocation
+    assert len(world.run(short, world.items[:20]).items) == 20
+    with pytest.raises(NotRecordedError, match=r"on 21 items\) is recorded on other items"):
+        world.run(short, world.items[:21])
+    assert world.truth(short) is None
+
+
 def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("no parquet")
     with pytest.raises(RecordingError, match=r"x: not a recording of agenttts. Write one with"):
