@@ -71,5 +71,12 @@ def test_the_page_names_every_landscape_and_says_the_seeds() -> None:
 def _row(run: Run) -> dict[str, Any]:
     mark = {"trials": 9, "item_evaluations": 9 * ITEMS, "budget_units": 1e6}
     regret = 0.01 if run.searcher == "agenttts" else 0.03
-    more = {"regret": regret, "reached": mark, "used": mark, "false_winner": False, "decide_seconds": 0.1}
+    more = {
+        "regret": regret,
+        "reached": mark,
+        "best_tried": 0.0,
+        "used": mark,
+        "false_winner": False,
+        "decide_seconds": 0.1,
+    }
     return {**asdict(run), **more}

@@ -21,6 +21,7 @@ HEAD = (
     "budget units",
     "final regret",
     "its mean",
+    "best tried",
     "false winners",
     "deciding",
 )
@@ -84,7 +85,10 @@ def _head(rows: Sequence[Row], skipped: Mapping[str, str], ran: str) -> list[str
             "- *reached*: share of runs whose decision came within 1 point of the true optimum. *trials*, "
             "*item evaluations*, *budget units* (planned cost, in the landscape's unit): until it first did."
         ),
-        "- *final regret*: what the answer truly lacks to the optimum, in points.",
+        *_wrapped(
+            "- *final regret*: what the answer truly lacks to the optimum, in points. *best tried*: what "
+            "the best tried allocation lacks on average; the rest is lost by choosing among noisy trials."
+        ),
         *_wrapped(
             "- *false winners*: share of runs whose answer claims too much: a tried allocation is truly "
             "better by more than the tolerance of 1 point, and is not listed as indistinguishable either."
@@ -148,6 +152,7 @@ def _line(searcher: str, rows: Sequence[Row]) -> str:
             shown(marks(rows, "budget_units"), form="{:.3g}"),
             shown(regrets, form="{:.2f}"),
             shown(regrets, np.mean, "{:.2f}"),
+            f"{np.mean([100 * row['best_tried'] for row in rows]):.2f}",
             f"{np.mean([row['false_winner'] for row in rows]):.0%}",
             f"{np.median([row['decide_seconds'] for row in rows]):.2f} s",
         ]

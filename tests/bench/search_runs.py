@@ -14,7 +14,7 @@ from agenttts.compiler.allocation import Allocation
 from agenttts.runtime.recording import read_recording
 from agenttts.runtime.replaying import recorded_world
 from agenttts.runtime.search.registry import searcher_names
-from agenttts.runtime.simulation import Mark, Simulated, World, simulate
+from agenttts.runtime.simulation import Mark, Simulated, World, regret, simulate
 from agenttts.runtime.testing_catalog import ADVERSARIAL, TRUE
 
 ROOT = Path(__file__).parents[2]
@@ -83,11 +83,18 @@ def measure(run: Run) -> dict[str, Any]:
     return {
         **asdict(run),
         "regret": found.true_regret if found.true_regret is not None else world.optimum,
+        "best_tried": _best_tried(world, found),
         "reached": reached and asdict(reached),
         "used": asdict(found.used),
         "false_winner": false_winner(world, found),
         "decide_seconds": found.decide_seconds,
     }
+
+
+def _best_tried(world: World, found: Simulated) -> float:
+    """Return the regret of the best allocation that was tried: what is lost by searching, not by deciding."""
+    trues = [_true(world, result.allocation) for result in found.outcome.archive.complete]
+    return min((regret(world, true) for true in trues), default=world.optimum)
 
 
 def false_winner(world: World, found: Simulated) -> bool:
