@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.bench import search
-from tests.bench.search_page import interval, page, shown, upper_median
+from tests.bench.search_page import interval, page, share, shown, upper_median
 from tests.bench.search_runs import ITEMS, WORLDS, Run, all_runs, measure, usable_searchers
 
 INFINITE = float("inf")
@@ -25,6 +25,7 @@ def test_the_registered_searchers_without_an_agent_take_part() -> None:
 def test_what_was_never_reached_stays_never() -> None:
     assert interval([1.0, INFINITE, INFINITE], upper_median)[0] == INFINITE
     assert shown([3.0, 3.0, 3.0]) == "3 [3, 3]"
+    assert share([False] * 20) == "0% [0%, 16%]"
     assert shown([INFINITE] * 3) == "never [never, never]"
 
 

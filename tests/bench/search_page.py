@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from agenttts.runtime.statistics import wilson
 from tests.bench.search_runs import ADVERSARIAL, ITEMS, SIZED, SIZED_SEARCHERS, SIZES, TRIALS, WORLDS, marks
 
 Row = Mapping[str, Any]
@@ -48,6 +49,12 @@ def shown(values: Iterable[float], statistic: Statistic = upper_median, form: st
     return f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
 
+def share(values: Sequence[bool]) -> str:
+    """Return e.g. `15% [5%, 36%]`, with Wilson's interval: a bootstrap of none is sure of nothing."""
+    bounds = wilson(sum(values), len(values))
+    return f"{sum(values) / len(values):.0%} [{bounds.low:.0%}, {bounds.high:.0%}]"
+
+
 def page(
     rows: Sequence[Row],
     skipped: Mapping[str, str],
@@ -78,7 +85,8 @@ def _head(rows: Sequence[Row], skipped: Mapping[str, str], ran: str) -> list[str
             "world with known truth: the example's recorded landscape at three budgets, six synthetic "
             "landscapes in which the paper's insights hold, and four in which one of them is false "
             "(`runtime/testing_catalog.py`). A seed says which items are measured, and seeds the searcher. "
-            "Numbers are medians over seeds with 95 % bootstrap intervals, unless they are called means."
+            "Numbers are medians over seeds with 95 % bootstrap intervals, unless they are called means; "
+            "shares have Wilson's."
         ),
         "",
         *_wrapped(
@@ -146,14 +154,14 @@ def _line(searcher: str, rows: Sequence[Row]) -> str:
     return _row(
         [
             f"`{searcher}`",
-            f"{np.mean([row['reached'] is not None for row in rows]):.0%}",
+            share([row["reached"] is not None for row in rows]),
             shown(marks(rows, "trials")),
             shown(marks(rows, "item_evaluations")),
             shown(marks(rows, "budget_units"), form="{:.3g}"),
             shown(regrets, form="{:.2f}"),
             shown(regrets, np.mean, "{:.2f}"),
             f"{np.mean([100 * row['best_tried'] for row in rows]):.2f}",
-            f"{np.mean([row['false_winner'] for row in rows]):.0%}",
+            share([row["false_winner"] for row in rows]),
             f"{np.median([row['decide_seconds'] for row in rows]):.2f} s",
         ]
     )
