@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check bench chaos train lock clean
+.PHONY: setup demo test check bench bench-search chaos train lock clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,9 @@ check: setup  ## Lint, types, layers.
 bench: setup  ## Measure the embedded models, the example's landscape and our own overhead, the bank; rewrite docs/*benchmark*.md.
 	$(BIN)/python -m tests.bench.run
 	$(BIN)/python -m tests.bench.bank
+
+bench-search: setup  ## Measure every searcher where the truth is known; rewrite docs/search-benchmark.md. SEEDS=200
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.search --seeds $(or $(SEEDS),200)
 
 chaos: setup  ## Kill every part of a few searches at random moments, see that nothing is lost; rewrite docs/chaos.md.
 	AGENTTTS_LIMIT_SEARCHES=1000 $(BIN)/python -m pytest -q -n 2 tests/runtime/test_limits_hold.py

@@ -11,6 +11,7 @@ from agenttts.compiler.space import Space
 from agenttts.runtime.checking import load_and_check
 from agenttts.runtime.data import load_data
 from agenttts.runtime.embedded.task import generate
+from agenttts.runtime.recording import read_recording
 from tests.bench.landscape import read
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -38,6 +39,7 @@ def test_the_recording_holds_every_feasible_allocation() -> None:
     spec = load_and_check(FIRST / "pipeline.json").spec
     assert spec is not None
     recording = FIRST / "landscape.parquet"
-    rows = read(recording, ("retrieve", "answer"), "answer")
+    rows = read(recording, "answer")
     assert recording.stat().st_size <= 5_000_000
     assert {row.allocation for row in rows} == set(Space.of(spec, Lengths.planned(spec)))
+    assert read_recording(recording).searched.spec == (FIRST / "pipeline.json").read_text("utf-8")

@@ -20,6 +20,7 @@ COMMANDS = {
     "export": "agenttts.runtime.cli.export:export",
     "list": "agenttts.runtime.cli.report:list_",
     "plan": "agenttts.runtime.cli.plan:plan",
+    "replay": "agenttts.runtime.cli.replay:replay",
     "report": "agenttts.runtime.cli.report:report",
     "run": "agenttts.runtime.cli.run:run",
     "search": "agenttts.runtime.cli.search:search",

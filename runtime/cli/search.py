@@ -107,7 +107,9 @@ class _Asked:
         """Return them checked."""
         from agenttts.runtime.searches import Overrides
 
-        return Overrides(_known(self.searcher), self.trials, self.items, self.seed, _limits(self.limits))
+        return Overrides(
+            known_searcher(self.searcher), self.trials, self.items, self.seed, _limits(self.limits)
+        )
 
 
 def _meant(
@@ -132,7 +134,8 @@ def _meant(
     return loaded_of(recorded), begun
 
 
-def _known(searcher: str | None) -> str | None:
+def known_searcher(searcher: str | None) -> str | None:
+    """Return a searcher's name; one that nothing registers is the user's mistake."""
     from agenttts.runtime.search.registry import searcher_names
 
     if searcher is not None and searcher not in searcher_names():

@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as parquet
+import numpy as np
 
 from agenttts.compiler.allocation import Allocation
 from agenttts.compiler.space import Space
-from agenttts.runtime.records import ItemOutcome
+from agenttts.runtime.blocks import TrialOutcome
+from agenttts.runtime.measuring import Run, measure
+from agenttts.runtime.recording import Searched, Trial, read_recording, write_recording
+from agenttts.runtime.records import ItemOutcome, Proposal, Usage
+from agenttts.runtime.searches import Overrides
+from agenttts.runtime.spec_files import Loaded
 
 
-def write(path: Path, space: Space, results: Mapping[Allocation, tuple[ItemOutcome, ...]]) -> None:
-    """Write a row per allocation and item: `<stage>.model`, `.samples`, `.score`, cost, item."""
-    stages = [stage.name for stage in space.spec.model_stages]
-    columns: dict[str, list[object]] = {
-        f"{s}.{part}": [] for s in stages for part in ("model", "samples", "score")
+def write(
+    path: Path,
+    loaded: Loaded,
+    data_digest: str,
+    space: Space,
+    results: Mapping[Allocation, Sequence[ItemOutcome]],
+) -> None:
+    """Write every allocation of a space with its outcomes. Tokens stay out: in a whole landscape costs are
+    the planned ones, so that its space and its optimum are what a search starts from.
+    """
+    trials = [_trial(space, number, a, results[a]) for number, a in enumerate(space, 1)]
+    items = tuple(outcome.item for outcome in trials[0][1])
+    searched = Searched(loaded.text, loaded.files, Overrides().document(), data_digest, items)
+    write_recording(path, searched, trials)
+
+
+def _trial(space: Space, number: int, allocation: Allocation, outcomes: Sequence[ItemOutcome]) -> Trial:
+    run = Run(number, Proposal(allocation, "enumerated", "bench"), space.cost(allocation).amount, 0.0)
+    bare = tuple(map(_without_tokens, outcomes))
+    return measure(space.spec, run, TrialOutcome(bare)).result, bare
+
+
+def _without_tokens(outcome: ItemOutcome) -> ItemOutcome:
+    stages = {
+        name: replace(s, usage=Usage(), drawn=Usage(), fusion=Usage()) for name, s in outcome.stages.items()
     }
-    columns |= {"cost": [], "item": []}
-    for allocation, outcomes in results.items():
-        cost = space.cost(allocation).amount
-        for outcome in outcomes:
-            columns["cost"].append(cost)
-            columns["item"].append(outcome.item)
-            for stage, choice in allocation:
-                columns[f"{stage}.model"].append(choice.model)
-                columns[f"{stage}.samples"].append(choice.samples)
-                columns[f"{stage}.score"].append(outcome.stages[stage].score)
-    types = {"model": pa.string(), "samples": pa.int16(), "score": pa.float32(), "cost": pa.float64()}
-    arrays = {
-        name: pa.array(values, types.get(name.split(".")[-1], pa.string()))
-        for name, values in columns.items()
-    }
-    parquet.write_table(pa.table(arrays), path, compression="zstd", compression_level=19)
+    return ItemOutcome(outcome.item, stages)
 
 
 @dataclass(frozen=True)
@@ -47,17 +56,12 @@ class Row:
     cost: float
 
 
-def read(path: Path, stages: tuple[str, ...], objective: str) -> list[Row]:
+def read(path: Path, objective: str) -> list[Row]:
     """Read a recording back, best score first, then cheapest."""
-    table = parquet.read_table(path).to_pylist()
-    groups: dict[tuple[tuple[str, str, int], ...], list[dict[str, object]]] = {}
-    for row in table:
-        key = tuple((s, str(row[f"{s}.model"]), int(str(row[f"{s}.samples"]))) for s in stages)
-        groups.setdefault(key, []).append(row)
-    rows = []
-    for key, group in groups.items():
-        given = [row[f"{objective}.score"] for row in group]
-        scores = [float(str(score)) for score in given if score is not None]
-        allocation = Allocation.of({s: {"model": m, "samples": n} for s, m, n in key})
-        rows.append(Row(allocation, sum(scores) / len(scores), float(str(group[0]["cost"]))))
+    recording = read_recording(path)
+    scores = recording.scores[objective]
+    rows = [
+        Row(trial.allocation, float(np.nanmean(scores[list(trial.rows.values())])), trial.planned_cost)
+        for trial in recording.trials
+    ]
     return sorted(rows, key=lambda row: (-row.score, row.cost))

@@ -13,9 +13,11 @@ from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
 from agenttts.runtime.checking import load_and_check
-from agenttts.runtime.data import load_data
+from agenttts.runtime.data import DataSet, load_data
 from agenttts.runtime.records import Item, ItemOutcome
+from agenttts.runtime.searches import data_digest
 from agenttts.runtime.services import Endpoint
+from agenttts.runtime.spec_files import Loaded
 from agenttts.spec.model import PipelineSpec, Samples
 from tests.bench import landscape, overhead
 from tests.bench.measure import embedded_server, mean_score, run_all
@@ -35,14 +37,15 @@ def main() -> None:
     """Run every benchmark and write the page."""
     loaded = load_and_check(EXAMPLE / "pipeline.json")
     assert loaded.spec is not None, loaded.problems
-    items = load_data(loaded.spec.data, loaded.folder).search
+    data = load_data(loaded.spec.data, loaded.folder)
+    items = data.search
     with tempfile.TemporaryDirectory() as name, embedded_server(Path(name) / "log") as server:
         folder = Path(name)
         began = time.monotonic()
         print("samples and sizes", flush=True)
         tables = scaling(loaded.spec, items, folder, server)
         print("landscape", flush=True)
-        best = landscape_table(loaded.spec, items, folder, server)
+        best = landscape_table(loaded, data, folder, server)
         drawn = sum(counts["completions"] for counts in server.stats()["models"].values())
         drawn_s = time.monotonic() - began
         print("overhead", flush=True)
@@ -113,13 +116,14 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def landscape_table(
-    spec: PipelineSpec, items: Sequence[Item], folder: Path, server: Endpoint
-) -> list[landscape.Row]:
+def landscape_table(loaded: Loaded, data: DataSet, folder: Path, server: Endpoint) -> list[landscape.Row]:
     """Measure every feasible allocation once from the bank, keep the recording, and rank it."""
+    spec = loaded.spec
+    assert spec is not None
     space = Space.of(spec, Lengths.planned(spec))
-    landscape.write(RECORDING, space, run_all(spec, list(space), items, folder, server))
-    return landscape.read(RECORDING, ("retrieve", "answer"), "answer")
+    results = run_all(spec, list(space), data.search, folder, server)
+    landscape.write(RECORDING, loaded, data_digest((data.search, data.holdout)), space, results)
+    return landscape.read(RECORDING, spec.objective.stage)
 
 
 def _best_lines(rows: Sequence[landscape.Row], spec: PipelineSpec) -> list[str]:

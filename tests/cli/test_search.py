@@ -132,7 +132,18 @@ def test_list_status_report_and_export_read_the_journal(folder: Path, searched: 
     assert "<svg" in (folder / "page.html").read_text("utf-8")
     assert call(folder, "export", name, "--allocation", "-o", "best.json").code == 0
     assert json.loads((folder / "best.json").read_text()) == searched["best"]["allocation"]
+    assert call(folder, "export", name, "--allocation").json == searched["best"]["allocation"]
+    assert call(folder, "export", name).code == 2
     assert call(folder, "compare", name, name, "--json").json[1]["difference_to_first"]["mean"] == 0
+
+
+def test_a_recorded_search_replays_to_the_same_answer(folder: Path, searched: dict[str, Any]) -> None:
+    assert call(folder, "export", searched["search_id"], "-o", "recording.parquet").code == 0
+    again = call(folder, "replay", "recording.parquet", "--json")
+    assert again.code == 0, again.err
+    assert again.json["best"]["allocation"] == searched["best"]["allocation"]
+    assert again.json["best"]["score"] == searched["best"]["score"]
+    assert again.json["trials"] == 6
 
 
 def test_run_executes_the_winner_on_new_items(folder: Path, searched: dict[str, Any]) -> None:

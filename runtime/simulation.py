@@ -1,0 +1,256 @@
+"""Run the real search loop in a world whose answers are known, and tell how well it did.
+
+No worker, no endpoint, no store: an executor that looks outcomes up, a journal in memory. Cost is simulated:
+item evaluations are counted as they are submitted, and priced as planned.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any, Protocol
+
+from agenttts.compiler.allocation import Allocation
+from agenttts.compiler.plan import Plan
+from agenttts.compiler.space import Space
+from agenttts.runtime.blocks import TrialOutcome
+from agenttts.runtime.context import SearchContext
+from agenttts.runtime.control import run_search
+from agenttts.runtime.decision import Decision, best
+from agenttts.runtime.executor import Progress
+from agenttts.runtime.listening import Silent
+from agenttts.runtime.outcome import SearchOutcome
+from agenttts.runtime.records import Archive, Guideline, Item, Proposal, TrialResult
+from agenttts.runtime.search.protocol import Searcher
+from agenttts.runtime.search.registry import create_searcher
+from agenttts.runtime.store.journal import Kind
+from agenttts.runtime.tracking import SearchRecord
+from agenttts.runtime.watch import Waiting
+from agenttts.spec.model import Json, Limits, PipelineSpec
+
+TARGET = 0.01
+"""The true regret at which a search counts as having arrived: one point."""
+
+
+class World(Protocol):
+    """A pipeline whose outcomes are known."""
+
+    @property
+    def spec(self) -> PipelineSpec:
+        """What is searched, with its budget."""
+
+    @property
+    def items(self) -> Sequence[str]:
+        """The ids of all items; the truth is the mean over them."""
+
+    @property
+    def optimum(self) -> float:
+        """The best true score within the budget."""
+
+    def truth(self, allocation: Allocation) -> float | None:
+        """Return the true score of an allocation, None when it is not known."""
+
+    def run(self, allocation: Allocation, items: Sequence[str]) -> TrialOutcome:
+        """Return what a trial gives on these items."""
+
+
+class SimulatedExecutor:
+    """An executor whose trials finish at once, in the order submitted.
+
+    item_evaluations: items that came back in all. budget_units: their planned costs.
+    """
+
+    def __init__(self, world: World) -> None:
+        """Keep the world that answers."""
+        self._world = world
+        self._finished: deque[tuple[int, TrialOutcome, int, float]] = deque()
+        self.item_evaluations, self.budget_units = 0, 0.0
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def restart(self) -> None:
+        """Forget what was submitted."""
+        self._finished.clear()
+
+    def submit(self, number: int, plan: Plan, items: Sequence[Item]) -> None:
+        """Look the outcome up."""
+        outcome = self._world.run(plan.allocation, [item.id for item in items])
+        self._finished.append((number, outcome, len(items), plan.cost.amount * len(items)))
+
+    def next_finished(self, timeout_s: float | None = None) -> tuple[int, TrialOutcome] | None:  # noqa: ARG002
+        """Return the first trial that was submitted and not returned yet."""
+        if not self._finished:
+            return None
+        number, outcome, items, cost = self._finished.popleft()
+        self.item_evaluations += items
+        self.budget_units += cost
+        return number, outcome
+
+    def progress(self) -> Mapping[int, Progress]:
+        """Return nothing: no trial takes time."""
+        return {}
+
+    def stuck(self) -> Sequence[Waiting]:
+        """Return nothing: no trial waits."""
+        return ()
+
+    def drain(self, timeout_s: float) -> None:  # noqa: ARG002
+        """Forget what was submitted."""
+        self._finished.clear()
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEvent:
+    """An event of a journal in memory."""
+
+    kind: str
+    payload: Json
+
+
+class MemoryLog:
+    """A journal in memory, of one search."""
+
+    def __init__(self) -> None:
+        """Begin without events."""
+        self.events: list[MemoryEvent] = []
+
+    def append(self, search_id: str, kind: Kind, payload: Json, number: int | None = None) -> int:  # noqa: ARG002
+        """Keep one event."""
+        self.events.append(MemoryEvent(kind, payload))
+        return len(self.events)
+
+    def read(self, search_id: str) -> Sequence[MemoryEvent]:  # noqa: ARG002
+        """Return the events in order."""
+        return tuple(self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How much a search had used at one moment."""
+
+    trials: int
+    item_evaluations: int
+    budget_units: float
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """How a simulated search went.
+
+    spec: as it was searched. reached: when the true regret of its decision was first at most `TARGET`, None
+    when never. decide_seconds: time spent in the searcher.
+    """
+
+    spec: PipelineSpec
+    outcome: SearchOutcome
+    true_score: float | None
+    true_regret: float | None
+    used: Mark
+    reached: Mark | None
+    decide_seconds: float
+
+    @property
+    def decision(self) -> Decision | None:
+        """The search's answer."""
+        return self.outcome.decision
+
+
+def simulate(
+    world: World, items: Sequence[str] | None = None, journal: MemoryLog | None = None, **search: Any
+) -> Simulated:
+    """Search a world.
+
+    Args:
+        items: those of every trial; None: the first of the world's, as many as its spec says.
+        journal: where the events go, None: nowhere that lasts.
+        search: fields of the spec's `search` to change. Its limits never hold here: nothing is spent.
+    """
+    spec = replace(world.spec, search=replace(world.spec.search, limits=Limits(), **search))
+    chosen = tuple(items if items is not None else world.items[: spec.search.items])
+    executor, stopwatch = SimulatedExecutor(world), _Stopwatch()
+    watcher = _Watcher(world, spec, executor)
+    outcome = run_search(
+        SearchContext(
+            search_id="simulated",
+            spec=spec,
+            items=tuple(Item(item, {}) for item in chosen),
+            holdout=(),
+            executor=executor,
+            journal=journal or MemoryLog(),
+            build=lambda space: _Timed(spec, space, stopwatch),
+            record=SearchRecord("simulated", spec.name, spec.digest, ""),
+            listener=watcher,
+        )
+    )
+    true = world.truth(outcome.decision.winner.allocation) if outcome.decision else None
+    lost = None if true is None else regret(world, true)
+    return Simulated(spec, outcome, true, lost, watcher.mark(), watcher.reached, stopwatch.seconds)
+
+
+def regret(world: World, true: float) -> float:
+    """Return what a true score lacks to the world's optimum."""
+    sign = 1.0 if world.spec.objective.direction == "maximize" else -1.0
+    return sign * (world.optimum - true)
+
+
+@dataclass(slots=True)
+class _Stopwatch:
+    seconds: float = 0.0
+
+    def time(self, call: Callable[[], Any]) -> Any:
+        began = perf_counter()
+        try:
+            return call()
+        finally:
+            self.seconds += perf_counter() - began
+
+
+class _Timed:
+    """The searcher of the spec, with every call timed; building it is deciding too."""
+
+    def __init__(self, spec: PipelineSpec, space: Space, stopwatch: _Stopwatch) -> None:
+        search, self._stopwatch = spec.search, stopwatch
+        self._searcher: Searcher = stopwatch.time(
+            lambda: create_searcher(search.searcher, spec, space, space.lengths, search.seed, search.options)
+        )
+
+    def ask(self, archive: Archive, count: int) -> tuple[Proposal, ...]:
+        proposals: tuple[Proposal, ...] = self._stopwatch.time(lambda: self._searcher.ask(archive, count))
+        return proposals
+
+    def tell(self, archive: Archive) -> tuple[Guideline, ...]:
+        guidelines: tuple[Guideline, ...] = self._stopwatch.time(lambda: self._searcher.tell(archive))
+        return guidelines
+
+
+@dataclass
+class _Watcher(Silent):
+    """Judges the decision after every trial by the truth, until it is good enough."""
+
+    world: World
+    spec: PipelineSpec
+    executor: SimulatedExecutor
+    archive: Archive = field(default_factory=Archive)
+    reached: Mark | None = None
+
+    def trial_finished(self, result: TrialResult, best_score: float | None) -> None:  # noqa: ARG002
+        """Take in a result."""
+        self.archive = self.archive.with_result(result)
+        if self.reached is None and self._good_enough():
+            self.reached = self.mark()
+
+    def mark(self) -> Mark:
+        """Return what was used so far."""
+        used = self.executor
+        return Mark(len(self.archive.results), used.item_evaluations, used.budget_units)
+
+    def _good_enough(self) -> bool:
+        decision = best(self.archive, self.spec.search.tolerance, self.spec.objective.direction)
+        true = self.world.truth(decision.winner.allocation) if decision else None
+        return true is not None and regret(self.world, true) <= TARGET + 1e-12

@@ -1,0 +1,221 @@
+"""The page of the search benchmark, from its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from textwrap import wrap
+from typing import Any
+
+import numpy as np
+
+from agenttts.runtime.statistics import wilson
+from tests.bench.search_runs import ADVERSARIAL, ITEMS, SIZED, SIZED_SEARCHERS, SIZES, TRIALS, WORLDS, marks
+
+Row = Mapping[str, Any]
+ROUNDS = 2000
+Statistic = Callable[..., Any]
+HEAD = (
+    "searcher",
+    "reached",
+    "trials",
+    "item evaluations",
+    "budget units",
+    "final regret",
+    "its mean",
+    "best tried",
+    "false winners",
+    "deciding",
+)
+
+
+def interval(values: Sequence[float], statistic: Statistic) -> tuple[float, float, float]:
+    """Return a statistic with its 95 % percentile bootstrap interval over the runs; infinities are kept."""
+    table = np.asarray(values, dtype=float)
+    picks = np.random.default_rng(0).integers(0, len(table), (ROUNDS, len(table)))
+    drawn = np.sort(statistic(table[picks], axis=1))
+    low, high = drawn[int(0.025 * ROUNDS)], drawn[int(0.975 * ROUNDS) - 1]
+    return float(statistic(table, axis=0)), float(low), float(high)
+
+
+def upper_median(values: Any, axis: int) -> Any:
+    """Return the median; of an even number of values the upper one, so that infinities do not mix."""
+    ordered = np.sort(values, axis=axis)
+    return np.take(ordered, ordered.shape[axis] // 2, axis=axis)
+
+
+def shown(values: Iterable[float], statistic: Statistic = upper_median, form: str = "{:.0f}") -> str:
+    """Return e.g. `12 [10, 17]`; `never` where it is infinite."""
+    texts = ["never" if np.isinf(v) else form.format(v) for v in interval(list(values), statistic)]
+    return f"{texts[0]} [{texts[1]}, {texts[2]}]"
+
+
+def share(values: Sequence[bool]) -> str:
+    """Return e.g. `15% [5%, 36%]`, with Wilson's interval: a bootstrap of none is sure of nothing."""
+    bounds = wilson(sum(values), len(values))
+    return f"{sum(values) / len(values):.0%} [{bounds.low:.0%}, {bounds.high:.0%}]"
+
+
+def page(
+    rows: Sequence[Row],
+    skipped: Mapping[str, str],
+    deciding: Mapping[str, Sequence[tuple[int, float]]],
+    ran: str,
+) -> str:
+    """Return the page."""
+    lines = [*_head(rows, skipped, ran), *_verdicts(rows)]
+    for world in WORLDS:
+        lines += _table(world, [r for r in rows if r["world"] == world and r["items"] == ITEMS])
+    return "\n".join([*lines, *_sizes(rows), *_deciding(deciding)]) + "\n"
+
+
+def _head(rows: Sequence[Row], skipped: Mapping[str, str], ran: str) -> list[str]:
+    seeds = sorted({len({r["seed"] for r in rows if r["world"] == world}) for world in WORLDS})
+    seeds_run = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    reasons = [f"- `{name}` did not run. {reason}" for name, reason in skipped.items()]
+    return [
+        "# Search benchmark",
+        "",
+        *_wrapped(
+            f"Written by `make bench-search`; do not edit. **{seeds_run} seeds** per searcher and "
+            f"landscape were run. {ran}"
+        ),
+        "",
+        *_wrapped(
+            f"Every run is a real search loop of {TRIALS} trials in batches of 5, {ITEMS} items each, in a "
+            "world with known truth: the example's recorded landscape at three budgets, six synthetic "
+            "landscapes in which the paper's insights hold, and four in which one of them is false "
+            "(`runtime/testing_catalog.py`). A seed says which items are measured, and seeds the searcher. "
+            "Numbers are medians over seeds with 95 % bootstrap intervals, unless they are called means; "
+            "shares have Wilson's."
+        ),
+        "",
+        *_wrapped(
+            "- *reached*: share of runs whose decision came within 1 point of the true optimum. *trials*, "
+            "*item evaluations*, *budget units* (planned cost, in the landscape's unit): until it first did."
+        ),
+        *_wrapped(
+            "- *final regret*: what the answer truly lacks to the optimum, in points. *best tried*: what "
+            "the best tried allocation lacks on average; the rest is lost by choosing among noisy trials."
+        ),
+        *_wrapped(
+            "- *false winners*: share of runs whose answer claims too much: a tried allocation is truly "
+            "better by more than the tolerance of 1 point, and is not listed as indistinguishable either."
+        ),
+        "- *deciding*: seconds in the searcher, all trials together.",
+        *(["", *reasons] if reasons else []),
+    ]
+
+
+def _wrapped(text: str) -> list[str]:
+    return wrap(text, 110, subsequent_indent="  " if text.startswith("- ") else "")
+
+
+def _verdicts(rows: Sequence[Row]) -> list[str]:
+    others = sorted({row["searcher"] for row in rows} - {"agenttts"})
+    lines = [
+        "",
+        "## `agenttts` against each other searcher",
+        "",
+        "Mean difference of the final regret in points, paired by seed (same items); negative: `agenttts` is",
+        "better. Bold where the interval excludes 0.",
+        "",
+        *_rule(["landscape", *(f"`{other}`" for other in others)]),
+    ]
+    for world in WORLDS:
+        lines.append(_row([_name(world), *(_difference(rows, world, other) for other in others)]))
+    return lines
+
+
+def _difference(rows: Sequence[Row], world: str, other: str) -> str:
+    tables = [_regrets(rows, world, name) for name in ("agenttts", other)]
+    shared = sorted(tables[0].keys() & tables[1].keys())
+    if not shared:
+        return "-"
+    values = [100 * (tables[0][seed] - tables[1][seed]) for seed in shared]
+    centre, low, high = interval(values, np.mean)
+    text = f"{centre:+.2f} [{low:+.2f}, {high:+.2f}]"
+    return f"**{text}**" if low > 0 or high < 0 else text
+
+
+def _regrets(rows: Sequence[Row], world: str, searcher: str) -> dict[int, float]:
+    wanted = (world, searcher, ITEMS)
+    return {r["seed"]: r["regret"] for r in rows if (r["world"], r["searcher"], r["items"]) == wanted}
+
+
+def _table(world: str, rows: Sequence[Row]) -> list[str]:
+    lines = ["", f"## {_name(world)}", "", *_rule(HEAD)]
+    for searcher in sorted({row["searcher"] for row in rows}):
+        lines.append(_line(searcher, [row for row in rows if row["searcher"] == searcher]))
+    return lines
+
+
+def _line(searcher: str, rows: Sequence[Row]) -> str:
+    regrets = [100 * row["regret"] for row in rows]
+    return _row(
+        [
+            f"`{searcher}`",
+            share([row["reached"] is not None for row in rows]),
+            shown(marks(rows, "trials")),
+            shown(marks(rows, "item_evaluations")),
+            shown(marks(rows, "budget_units"), form="{:.3g}"),
+            shown(regrets, form="{:.2f}"),
+            shown(regrets, np.mean, "{:.2f}"),
+            f"{np.mean([100 * row['best_tried'] for row in rows]):.2f}",
+            share([row["false_winner"] for row in rows]),
+            f"{np.median([row['decide_seconds'] for row in rows]):.2f} s",
+        ]
+    )
+
+
+def _sizes(rows: Sequence[Row]) -> list[str]:
+    lines = [
+        "",
+        "## Items per trial",
+        "",
+        *_wrapped(
+            f"Mean final regret in points after {TRIALS} trials, by how many items each trial measures. In "
+            "the example, 200 items are all there are, so its last column has no sampling noise."
+        ),
+        "",
+        *_rule(["landscape", "searcher", *(f"{size} items" for size in SIZES)]),
+    ]
+    for world in SIZED:
+        for searcher in SIZED_SEARCHERS:
+            cells = [_size_cell(rows, world, searcher, size) for size in SIZES]
+            lines.append(_row([_name(world), f"`{searcher}`", *cells]))
+    return lines
+
+
+def _size_cell(rows: Sequence[Row], world: str, searcher: str, size: int) -> str:
+    wanted = (world, searcher, size)
+    values = [100 * r["regret"] for r in rows if (r["world"], r["searcher"], r["items"]) == wanted]
+    return shown(values, np.mean, "{:.2f}") if values else "-"
+
+
+def _deciding(deciding: Mapping[str, Sequence[tuple[int, float]]]) -> list[str]:
+    trials = [f"{trials:,} trials" for trials, _ in next(iter(deciding.values()))]
+    rows = [_row([name, *(f"{1000 * s:.0f} ms" for _, s in times)]) for name, times in deciding.items()]
+    return [
+        "",
+        "## Deciding time",
+        "",
+        *_wrapped(
+            "Processor time of one `ask` for 5 proposals of `agenttts`, by trials so far: medians of "
+            "five archives. Wanted: below 50 ms at 1,000 trials, and at most linear."
+        ),
+        "",
+        *_rule(["landscape", *trials]),
+        *rows,
+    ]
+
+
+def _name(world: str) -> str:
+    return f"{world} (adversarial)" if world in ADVERSARIAL else world
+
+
+def _rule(cells: Sequence[str]) -> list[str]:
+    return [_row(cells), _row(["---"] * len(cells))]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,86 @@
+"""`agenttts replay`: offline, light, and clear about what it cannot do."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+WHOLE = str(Path(__file__).parents[2] / "examples" / "01-two-hop-qa" / "landscape.parquet")
+FIELDS = [
+    "best",
+    "true_score",
+    "true_regret",
+    "trials",
+    "item_evaluations",
+    "budget_units",
+    "to_target",
+    "decide_seconds",
+]
+PROBE = """
+import sys
+from agenttts.runtime.cli.main import main
+try:
+    main()
+except SystemExit as leaving:
+    assert not leaving.code, leaving.code
+print("HEAVY", sorted({"ray", "mlflow", "openai", "kubernetes", "matplotlib", "aiohttp"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("searcher", ["agenttts", "random"])
+def test_fifty_trials_take_less_than_five_seconds(
+    run: Run, searcher: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processor seconds from the start of the process: what the machine does besides is not ours."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    before = _used_s()
+    done = run("replay", WHOLE, "--searcher", searcher, "--seed", "1", "--trials", "50", "--json")
+    assert _used_s() - before < 5
+    assert done.code == 0, done.err
+    assert list(done.json) == FIELDS
+    assert list(done.json["to_target"]) == ["regret", "trials", "item_evaluations", "budget_units"]
+    assert done.json["trials"] == 50
+    assert done.json["item_evaluations"] == 5000
+    assert set(done.json["best"]) == {"allocation", "score", "interval", "cost"}
+
+
+def _used_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def test_replay_loads_nothing_heavy(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PROBE, "replay", WHOLE, "--trials", "3", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_figures_are_also_for_people(run: Run) -> None:
+    done = run("replay", WHOLE, "--trials", "12")
+    assert done.code == 0, done.err
+    assert "true regret" in done.out
+    assert "12 trials, 1200 item evaluations" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "code"),
+    [
+        (("missing.parquet",), ("missing.parquet: cannot be read",), 2),
+        ((WHOLE, "--searcher", "luck"), ("no searcher named 'luck'", "Known:"), 2),
+        ((WHOLE, "--searcher", "random", "--budget", "1e9"), ("is not in the recording", "--nearest"), 2),
+        ((WHOLE, "--budget", "0"), ("--budget",), 2),
+        ((WHOLE, "--budget", "1"), ("no allocation fits",), 3),
+    ],
+)
+def test_mistakes_are_said(run: Run, arguments: tuple[str, ...], words: tuple[str, ...], code: int) -> None:
+    done = run("replay", *arguments)
+    assert done.code == code, done.err
+    assert all(word in done.err for word in words), done.err
+    assert "Traceback" not in done.err
