@@ -84,6 +84,8 @@ class OpenAITransport:
         except openai.APIStatusError as error:
             text = masked(error.message[:MOST_TEXT], self._key)
             found = refusal(error.status_code, error.code, text, error.response.headers)
+        except _TooLongError as error:
+            found = BadReply(f"the reply does not end: {error}")
         except (TimeoutError, openai.APIError, httpx2.HTTPError, aiohttp.ClientError) as error:
             found = self._lost(error, timeout_s)
         raise found  # outside of the handlers: the library's own error may hold the key
@@ -99,7 +101,7 @@ class OpenAITransport:
         silent = next((e for e in chain if isinstance(e, TimeoutError)), chain[-1])
         cause = next((e for e in chain if isinstance(e, _CUT)), silent)
         text = masked(hide_credentials(f"{type(cause).__name__}: {cause}")[:MOST_TEXT], self._key)
-        garbage = (aiohttp.ClientResponseError, httpx2.DecodingError, httpx2.TooManyRedirects, _TooLongError)
+        garbage = (aiohttp.ClientResponseError, httpx2.DecodingError, httpx2.TooManyRedirects)
         if any(isinstance(e, garbage) for e in chain):
             return BadReply(f"the reply cannot be read ({text})")
         if isinstance(cause, TimeoutError) and not isinstance(cause, _NOT_SENT):

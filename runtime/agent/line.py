@@ -20,7 +20,7 @@ from agenttts.runtime.records import Message, SampleRequest
 from agenttts.runtime.replies import REFUSAL
 from agenttts.runtime.retry import RetryPolicy, Surroundings
 from agenttts.runtime.sampler import Drawn, Sampler
-from agenttts.runtime.secret import Secret
+from agenttts.runtime.secret import MASK, Secret
 from agenttts.runtime.till import Till
 from agenttts.runtime.transport import OpenAITransport, Transport, masked
 from agenttts.spec.model import MAX_COMPLETION_TOKENS, AgentSpec, Json, ModelLimits, ModelSpec
@@ -72,6 +72,7 @@ class AgentLine:
         self._sampler = Sampler(self._client, till, model)
         self._runner = asyncio.Runner()
         self._structured, self._failures, self._resting = True, 0, 0
+        self._problem: str | None = None
         self._hopeless: str | None = None
 
     def __enter__(self) -> Self:
@@ -95,8 +96,9 @@ class AgentLine:
             return Reply(None, self._hopeless)
         if self._resting:
             self._resting -= 1
-            return Reply(None, f"not asked, after {self._failures} failures in a row")
+            return Reply(None, f"{self._problem} (not asked, after {self._failures} failures in a row)")
         reply = self._runner.run(self._asked(ask))
+        self._problem = reply.problem
         self._failures = 0 if reply.text is not None else self._failures + 1
         self._resting = min(LONGEST_REST, 2 ** min(self._failures, 10) - 1) if self._failures > 1 else 0
         return reply
@@ -137,7 +139,8 @@ class AgentLine:
         sample = drawn.samples[0]
         if sample.finish_reason == REFUSAL:
             return Reply(None, "the model refuses to answer", drawn.paid)
-        return Reply(masked(sample.text[:MOST_CHARACTERS], self._key), None, drawn.paid)
+        text = sample.text[:MOST_CHARACTERS].replace(self._key.reveal(), MASK)
+        return Reply(text, None, drawn.paid)
 
     async def _drawn(self, ask: Ask) -> Drawn:
         """Ask with a JSON Schema; an endpoint that refuses it is asked for a fenced block from then on."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from agenttts.runtime.values import JSON_DECODER
 from agenttts.spec.model import Json
 
-MOST_CHARACTERS = 1_000_000
+MOST_CHARACTERS = 200_000
 MOST_ELEMENTS = 1000
 MOST_PLACES = 20
 """So many places of a text may be tried as the beginning of the list, the last ones first."""

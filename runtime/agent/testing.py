@@ -1,4 +1,4 @@
-"""A scripted search agent on loopback, for tests: reads the prompt as a model would, and answers in character.
+"""A scripted search agent on loopback, for tests: reads the prompt as a model would, answers in character.
 
 A script is a function of the question; what it returns is the text of the answer, or a refusal.
 """
