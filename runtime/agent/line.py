@@ -22,7 +22,7 @@ from agenttts.runtime.retry import RetryPolicy, Surroundings
 from agenttts.runtime.sampler import Drawn, Sampler
 from agenttts.runtime.secret import MASK, Secret
 from agenttts.runtime.till import Till
-from agenttts.runtime.transport import OpenAITransport, Transport, masked
+from agenttts.runtime.transport import NO_KEY, OpenAITransport, Transport, masked
 from agenttts.spec.model import MAX_COMPLETION_TOKENS, AgentSpec, Json, ModelLimits, ModelSpec
 
 POLL_S = 0.1
@@ -139,8 +139,11 @@ class AgentLine:
         sample = drawn.samples[0]
         if sample.finish_reason == REFUSAL:
             return Reply(None, "the model refuses to answer", drawn.paid)
-        text = sample.text[:MOST_CHARACTERS].replace(self._key.reveal(), MASK)
-        return Reply(text, None, drawn.paid)
+        return Reply(self._without_key(sample.text[:MOST_CHARACTERS]), None, drawn.paid)
+
+    def _without_key(self, text: str) -> str:
+        """Hide the key, which JSON can escape so that the transport does not see it."""
+        return text if self._key == NO_KEY else text.replace(self._key.reveal(), MASK)
 
     async def _drawn(self, ask: Ask) -> Drawn:
         """Ask with a JSON Schema; an endpoint that refuses it is asked for a fenced block from then on."""
