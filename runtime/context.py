@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from time import monotonic, time
 
 from agenttts.compiler.space import Space
+from agenttts.runtime.agent.counsel import Agent
 from agenttts.runtime.executor import Executor
 from agenttts.runtime.history import EventLog
 from agenttts.runtime.listening import ProgressListener, Silent
@@ -26,6 +27,7 @@ class SearchContext:
     space. facts: written to the journal's first event. record: for the tracker. documents: artifacts to show
     at the end. stop: asked often; True ends the search cleanly. clock: seconds, monotonic. now: seconds since
     1970. ends_at: when the wall-clock limit is over, by `now`. balance: what the store says was spent.
+    agent: the language model that is asked, None for none.
     """
 
     search_id: str
@@ -46,3 +48,4 @@ class SearchContext:
     ends_at: float | None = None
     balance: Callable[[], Account] | None = None
     poll_s: float = 0.2
+    agent: Agent | None = None

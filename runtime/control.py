@@ -14,10 +14,12 @@ from agenttts.compiler.infeasible import Infeasible
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.plan import plan
 from agenttts.compiler.space import Space
+from agenttts.runtime.agent.counsel import Counsel
 from agenttts.runtime.blocks import Failure, TrialOutcome
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.crew import Crew, Finished
 from agenttts.runtime.decision import best, best_so_far
+from agenttts.runtime.errors import Draining
 from agenttts.runtime.history import (
     Pending,
     encode_batch,
@@ -63,6 +65,7 @@ class _Search:
         self._crew = Crew(
             context.executor, context.listener, context.clock, context.poll_s, context.spec.search.stall_s
         )
+        self._counsel = Counsel(context.agent, events, self._write, context.listener.noted)
         self._running: dict[int, Pending] = {}
         self._before = len(self._history.archive.results)  # of earlier sessions
 
@@ -90,8 +93,11 @@ class _Search:
         """Do one batch: ask for it unless one is unfinished, run it, and tell."""
         history = self._history
         if not history.pending:
-            self._tell()
-            stop = self._ask()
+            try:
+                self._tell()
+                stop = self._ask()
+            except Draining as error:  # asked to stop while the agent was being asked
+                return self._halted() or Stop("interrupted", error.message)
             if stop is not None:
                 return stop
         return self._run_batch()
@@ -110,7 +116,8 @@ class _Search:
         nothing = space.infeasible()
         if nothing is not None:
             return Stop("complete" if history.archive.complete else "infeasible", nothing.reason)
-        asked = self._context.build(space).ask(history.archive, min(search.batch, left))
+        searcher = self._context.build(space)
+        asked = self._counsel.ask(searcher, history.archive, min(search.batch, left))
         fresh = usable(asked, space, history.archive)
         if asked and not fresh:
             return Stop(
@@ -221,7 +228,7 @@ class _Search:
         if results == history.told:
             return
         space = Space.of(self._spec, history.lengths(self._planned))
-        guidelines = self._context.build(space).tell(history.archive)
+        guidelines = self._counsel.tell(self._context.build(space), history.archive)
         self._write("guidelines", encode_guidelines(guidelines, results))
         self._history = history.taught(guidelines, results)
 

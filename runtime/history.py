@@ -3,7 +3,7 @@
 Event payloads: `search_started` free facts; `session_started` {}, when it is resumed; `proposal` a whole
 batch, so that none is ever half written, {batch, proposals: [{number, proposal, planned_cost}]};
 `trial_started` {number}; `trial_finished` {result, counts}; `guidelines` {after, guidelines};
-`search_finished` {status, ...}.
+`agent` one question with its reply, see `agent.dialogue`; `search_finished` {status, ...}.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from agenttts.compiler.space import Space
+from agenttts.runtime.agent.line import Surveillance
+from agenttts.runtime.agent.opening import Wanted, agent_line, wanted_agent
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.control import run_search
 from agenttts.runtime.data import DataSet
@@ -70,6 +73,7 @@ def launch(request: Launch, listener: ProgressListener) -> Launched:
     """Run a search, or go on with it, and write its report."""
     assert request.loaded.spec is not None
     spec = request.overrides.apply(request.loaded.spec)
+    wanted = wanted_agent(spec, os.environ)
     digest = digest_of(request)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(contextlib.closing(Journal(request.store_url, patience_s=RESTART_S)))
@@ -81,7 +85,9 @@ def launch(request: Launch, listener: ProgressListener) -> Launched:
         claims.settle_left()
         tracker = MlflowTracker(request.tracking_uri, spec.tracking.experiment or spec.name)
         try:
-            outcome = _search(request, _Open(spec, search_id, digest, journal, claims, tracker), listener)
+            outcome = _search(
+                request, _Open(spec, search_id, digest, journal, claims, tracker, wanted), listener
+            )
         finally:
             undelivered = tracker.close(DELIVER_S)
     return Launched(outcome, spec, request.home.report(search_id), tracker.place, undelivered)
@@ -97,6 +103,7 @@ class _Open:
     journal: Journal
     claims: Claims
     tracker: MlflowTracker
+    wanted: Wanted | None
 
 
 def _search(request: Launch, opened: _Open, listener: ProgressListener) -> SearchOutcome:
@@ -106,6 +113,13 @@ def _search(request: Launch, opened: _Open, listener: ProgressListener) -> Searc
     with (
         workers(spec, request.home, request.store_url, request.ray_address, session) as executor,
         asked_to_stop() as stop,
+        agent_line(
+            opened.wanted,
+            spec,
+            request.store_url,
+            opened.claims,
+            Surveillance(stop, listener.noted, spec.search.stall_s, session.ends_at),
+        ) as agent,
     ):
         return run_search(
             SearchContext(
@@ -124,6 +138,7 @@ def _search(request: Launch, opened: _Open, listener: ProgressListener) -> Searc
                 stop=stop,
                 ends_at=session.ends_at,
                 balance=opened.claims.balance,
+                agent=agent,
             )
         )
 
@@ -192,7 +207,9 @@ def _documents(journal: Journal, outcome: SearchOutcome, path: Path) -> Mapping[
         "results": [encode_result(result) for result in outcome.archive.results],
         "guidelines": [encode_guideline(guideline) for guideline in outcome.archive.guidelines],
     }
-    return {"report.html": page, "archive.json": json.dumps(archive, indent=1)}
+    talks = [event.payload for event in journal.read(outcome.search_id) if event.kind == "agent"]
+    more = {"agent.json": json.dumps(talks, indent=1)} if talks else {}
+    return {"report.html": page, "archive.json": json.dumps(archive, indent=1), **more}
 
 
 @contextlib.contextmanager

@@ -49,9 +49,15 @@ OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
     "searchers": {
         "agenttts": _options(
             without={"type": "array", "uniqueItems": True, "items": {"enum": list(INSIGHTS)}},
+            initial={"enum": ["paper", "published"]},
             failure_quota=SHARE,
         ),
         "random": _options(failure_quota=SHARE),
+        "llm-zero-shot": _options(failure_quota=SHARE),
+        "agenthpo": _options(failure_quota=SHARE),
+        "mlcopilot": _options(
+            ("similar",), similar={"type": "array", "minItems": 1, "items": TEXT}, failure_quota=SHARE
+        ),
     },
     "functions": {
         "identity": {

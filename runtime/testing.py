@@ -64,11 +64,17 @@ class FakeServer(ThreadedServer):
         self.requests.append(body)
         self.asked.append((body, request.headers.get("Idempotency-Key", "")))
         self.keys.append(request.headers.get("Authorization", ""))
+        return await self.respond(request, body)
+
+    async def respond(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        """Send the next refusal, or the reply."""
         refusal = self._refusals.pop(0) if self._refusals else None
         await asyncio.sleep(self._delay_s)
-        return self._reply(body) if refusal is None else _refuse(request, refusal)
+        answer = refusal or self.reply(body)
+        return _refuse(request, answer) if isinstance(answer, Refusal) else answer
 
-    def _reply(self, body: dict[str, Any]) -> web.Response:
+    def reply(self, body: dict[str, Any]) -> web.Response | Refusal:
+        """Return the reply to a request."""
         prompt, seed = str(body["messages"][-1]["content"]), body.get("seed")
         count = min(int(body.get("n", 1)), self._most_choices)
         texts = [self._answer(prompt, None if seed is None else seed + place) for place in range(count)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
 
@@ -19,6 +19,7 @@ from agenttts.runtime.refusals import refusal
 from agenttts.runtime.secret import MASK, Secret, hide_credentials
 
 if TYPE_CHECKING:
+    import httpx2
     import openai
 
 CONNECT_S = 10.0
@@ -28,8 +29,14 @@ NO_KEY = Secret("none")
 PART = 6
 """Characters of a key in a row that are worth hiding."""
 MOST_TEXT = 4000
+MOST_BYTES = 2**28
+"""Of a reply: more is no answer to anything that was asked."""
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 _CUT = (aiohttp.ClientError, ConnectionError)
+
+
+class _TooLongError(Exception):
+    """A reply does not end."""
 
 
 class Transport(Protocol):
@@ -49,9 +56,9 @@ class Transport(Protocol):
 class OpenAITransport:
     """Carries requests with the openai client. Use it from one event loop, and close it there."""
 
-    def __init__(self, base_url: str, api_key: Secret) -> None:
-        """Keep the address; nothing is opened yet."""
-        self._base_url, self._key = base_url, api_key
+    def __init__(self, base_url: str, api_key: Secret, most_bytes: int = MOST_BYTES) -> None:
+        """Keep the address; nothing is opened yet. most_bytes: a reply may have."""
+        self._base_url, self._key, self._most_bytes = base_url, api_key, most_bytes
         self._opened: openai.AsyncOpenAI | None = None
 
     async def close(self) -> None:
@@ -77,6 +84,8 @@ class OpenAITransport:
         except openai.APIStatusError as error:
             text = masked(error.message[:MOST_TEXT], self._key)
             found = refusal(error.status_code, error.code, text, error.response.headers)
+        except _TooLongError as error:
+            found = BadReply(f"the reply does not end: {error}")
         except (TimeoutError, openai.APIError, httpx2.HTTPError, aiohttp.ClientError) as error:
             found = self._lost(error, timeout_s)
         raise found  # outside of the handlers: the library's own error may hold the key
@@ -117,9 +126,34 @@ class OpenAITransport:
                 base_url=self._base_url,
                 api_key=key,
                 max_retries=0,
-                http_client=openai.DefaultAioHttpClient(trust_env=outside),  # no proxy for this machine
+                http_client=openai.DefaultAioHttpClient(
+                    trust_env=outside,  # no proxy for this machine
+                    event_hooks={"response": [self._capped]},
+                ),
             )
         return self._opened
+
+    async def _capped(self, response: httpx2.Response) -> None:
+        """Let a reply end with an error once it is too long: an endpoint may write for ever."""
+        import httpx2
+
+        whole, most = response.stream, self._most_bytes
+
+        class Capped(httpx2.AsyncByteStream):
+            async def __aiter__(self) -> AsyncIterator[bytes]:
+                size = 0
+                assert isinstance(whole, httpx2.AsyncByteStream)
+                async for part in whole:
+                    size += len(part)
+                    if size > most:
+                        raise _TooLongError(f"more than {most} bytes")
+                    yield part
+
+            async def aclose(self) -> None:
+                assert isinstance(whole, httpx2.AsyncByteStream)
+                await whole.aclose()
+
+        response.stream = Capped()
 
 
 def masked(text: str, key: Secret) -> str:

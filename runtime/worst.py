@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from agenttts.runtime.records import SampleRequest, Usage
@@ -51,4 +52,6 @@ def prompt_bound(request: SampleRequest) -> int:
     51
     """
     written = sum(len(message.content.encode()) + TOKENS_PER_MESSAGE for message in request.messages)
+    form = request.extra.get("response_format")  # some endpoints write its schema into the prompt
+    written += 0 if form is None else len(json.dumps(form).encode())
     return written + TOKENS_PER_PROMPT

@@ -130,4 +130,12 @@ def _objective(written: Any, stages: tuple[m.StageSpec, ...]) -> m.Objective:
 
 
 def _search(body: Mapping[str, Any]) -> m.SearchSpec:
-    return _plain(m.SearchSpec, body, limits=_plain(m.Limits, body.get("limits", {})))
+    changed: dict[str, Any] = {"limits": _plain(m.Limits, body.get("limits", {}))}
+    if "agent" in body:
+        changed["agent"] = _agent(body["agent"])
+    return _plain(m.SearchSpec, body, **changed)
+
+
+def _agent(body: Mapping[str, Any]) -> m.AgentSpec:
+    changed = {"price": _plain(m.Price, body["price"])} if "price" in body else {}
+    return _plain(m.AgentSpec, body, **changed)

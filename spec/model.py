@@ -225,10 +225,31 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentSpec:
+    """The language model that proposes allocations and writes guidelines.
+
+    model: the name its endpoint knows it by. temperature, reasoning_effort: None means not sent. timeout_s:
+    of one question in all. refusals: how often per batch refused proposals are told back.
+    """
+
+    model: str
+    base_url: str
+    api_key_env: str | None = None
+    reasoning_effort: str | None = None
+    temperature: float | None = None
+    max_tokens: int = 8192
+    timeout_s: float = 120.0
+    price: Price | None = None
+    guidelines: Literal["first_and_last_two", "all"] = "first_and_last_two"
+    refusals: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class SearchSpec:
     """How to search. items: how many items of the search part every trial uses, None: all.
 
-    stall_s: seconds without progress after which the search says what it waits for.
+    stall_s: seconds without progress after which the search says what it waits for. agent: None means that
+    the rules decide alone.
     """
 
     searcher: str = "agenttts"
@@ -240,6 +261,7 @@ class SearchSpec:
     tolerance: float = 0.01
     stall_s: float = 60.0
     limits: Limits = field(default_factory=Limits)
+    agent: AgentSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from agenttts.spec import rules_budget, rules_data, rules_models, rules_plugins, rules_stages, rules_templates
+from agenttts.spec import (
+    rules_agent,
+    rules_budget,
+    rules_data,
+    rules_models,
+    rules_plugins,
+    rules_stages,
+    rules_templates,
+)
 from agenttts.spec.draft import Draft, Finding
 
 Rule = Callable[[Draft], Iterator[Finding]]
@@ -36,6 +44,10 @@ RULES: tuple[Rule, ...] = (
     rules_stages.objective_is_scored,
     rules_plugins.plugins_exist,
     rules_plugins.searcher_exists,
+    rules_agent.agent_address_is_plain,
+    rules_agent.agent_key_name_is_no_secret,
+    rules_agent.agent_has_a_price,
+    rules_agent.searcher_has_its_agent,
     rules_templates.templates_can_be_read,
     rules_templates.variables_exist,
     rules_templates.item_fields_are_mapped,

@@ -46,13 +46,18 @@ def address_is_plain(draft: Draft) -> Findings:
         pointer = pointer_of("models", name, "base_url")
         if not isinstance(model.get("base_url"), str):
             continue
-        match _address_fault(as_text(model["base_url"])):
-            case "credentials":
-                what = "the address carries a user, a password or a query (not shown)."
-                yield Finding(pointer, what, "Remove it; name the key's environment variable in api_key_env.")
-            case "form":
-                what = f"{show(model['base_url'])} is not an http or https address."
-                yield Finding(pointer, what, "Write for example http://localhost:8000/v1.")
+        yield from plain_address(pointer, as_text(model["base_url"]))
+
+
+def plain_address(pointer: str, address: str) -> Findings:
+    """Find what is wrong with an address that may be printed."""
+    match _address_fault(address):
+        case "credentials":
+            what = "the address carries a user, a password or a query (not shown)."
+            yield Finding(pointer, what, "Remove it; name the key's environment variable in api_key_env.")
+        case "form":
+            what = f"{show(address)} is not an http or https address."
+            yield Finding(pointer, what, "Write for example http://localhost:8000/v1.")
 
 
 def embedded_size_exists(draft: Draft) -> Findings:
@@ -91,10 +96,14 @@ def key_name_is_no_secret(draft: Draft) -> Findings:
     """A key that happens to be written in capitals is still a key."""
     for name, body in draft.models.items():
         value = as_text(as_object(body).get("api_key_env"))
-        if is_secret(value) and re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
-            fix = "Put the key into an environment variable and write the variable's name."
-            what = "the value looks like a secret (not shown)."
-            yield Finding(pointer_of("models", name, "api_key_env"), what, fix)
+        yield from secret_name(pointer_of("models", name, "api_key_env"), value)
+
+
+def secret_name(pointer: str, value: str) -> Findings:
+    """Find a key where the name of a variable belongs; other forms are the schema's to report."""
+    if is_secret(value) and re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
+        fix = "Put the key into an environment variable and write the variable's name."
+        yield Finding(pointer, "the value looks like a secret (not shown).", fix)
 
 
 def _address_fault(address: str) -> str | None:

@@ -6,12 +6,13 @@ Deciding takes a few hundredths of a second and hardly grows with the archive: t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agenttts.compiler.allocation import Allocation
 from agenttts.compiler.initial import initial_allocations
 from agenttts.compiler.lengths import Lengths
+from agenttts.compiler.published import published_initial
 from agenttts.compiler.space import Space
 from agenttts.runtime.records import Archive, Guideline, Proposal
 from agenttts.runtime.search.drawing import draw_untried, generator, tried
@@ -29,17 +30,24 @@ MOST_IDEAS = 240
 
 @dataclass(frozen=True, slots=True)
 class AgentTTS:
-    """Algorithm 1 with the rules agent. options: `without: ["insight1", ...]`."""
+    """Algorithm 1 with the rules agent. published: begin as the authors' program does."""
 
     spec: PipelineSpec
     space: Space
     seed: int
     insights: Insights
+    published: bool = False
 
     def ask(self, archive: Archive, count: int) -> tuple[Proposal, ...]:
         """Return initial trials first, then what the rules, the landscape and exploration choose."""
+        return self.filled(archive, count, ())
+
+    def filled(self, archive: Archive, count: int, chosen: Sequence[Proposal]) -> tuple[Proposal, ...]:
+        """Return a batch that holds, after the initial trials, what others chose, and is filled up by the
+        rules.
+        """
         taken = tried(archive)
-        found = {p.allocation: p for p in self._initial(taken, count)}
+        found = {p.allocation: p for p in (*self.starts(archive, count), *chosen)}
         if len(found) < count and not (found and not archive.results):
             for proposal in self._decided(archive, taken | found.keys(), count - len(found)):
                 found.setdefault(proposal.allocation, proposal)
@@ -49,11 +57,13 @@ class AgentTTS:
         """Return what the archive teaches and no earlier guideline says."""
         return lessons(self._evidence(archive), archive.guidelines)
 
-    def _initial(self, taken: set[Allocation], count: int) -> list[Proposal]:
+    def starts(self, archive: Archive, count: int) -> list[Proposal]:
+        """Return at most `count` of the initial trials that were not tried yet."""
         if not self.insights.models:
             return []
-        reason = "insight 1: compare the models of each stage at equal cost"
-        fresh = [a for a in initial_allocations(self.space) if a not in taken]
+        reason, taken = "insight 1: compare the models of each stage at equal cost", tried(archive)
+        starts = published_initial(self.space) if self.published else initial_allocations(self.space)
+        fresh = [a for a in dict.fromkeys(starts) if a not in taken and a in self.space]
         return [Proposal(allocation, reason, "rules") for allocation in fresh[:count]]
 
     def _decided(self, archive: Archive, taken: Iterable[Allocation], count: int) -> list[Proposal]:
@@ -110,6 +120,9 @@ def agenttts_searcher(
     """Build the searcher.
 
     Raises:
-        ValueError: if the option `without` is not a list of insights.
+        ValueError: if the option `without` is not a list of insights, or `initial` is unknown.
     """
-    return AgentTTS(spec, space, seed, Insights.of(options))
+    initial = options.get("initial", "paper")
+    if initial not in ("paper", "published"):
+        raise ValueError(f"/search/options/initial: {initial!r} is neither 'paper' nor 'published'.")
+    return AgentTTS(spec, space, seed, Insights.of(options), initial == "published")

@@ -10,13 +10,19 @@ from importlib.metadata import entry_points
 
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
-from agenttts.runtime.search.agenttts import agenttts_searcher
+from agenttts.runtime.agent.searchers import agenthpo, agenttts, mlcopilot, zero_shot
 from agenttts.runtime.search.protocol import Searcher, SearcherFactory
 from agenttts.runtime.search.random_search import random_searcher
 from agenttts.spec.model import Json, PipelineSpec
 
 GROUP = "agenttts.searchers"
-SEARCHERS: Mapping[str, SearcherFactory] = {"agenttts": agenttts_searcher, "random": random_searcher}
+SEARCHERS: Mapping[str, SearcherFactory] = {
+    "agenttts": agenttts,
+    "random": random_searcher,
+    "llm-zero-shot": zero_shot,
+    "agenthpo": agenthpo,
+    "mlcopilot": mlcopilot,
+}
 
 
 class UnknownSearcherError(LookupError):

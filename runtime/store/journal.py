@@ -26,6 +26,7 @@ Kind = Literal[
     "trial_started",
     "trial_finished",
     "guidelines",
+    "agent",
     "search_finished",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)

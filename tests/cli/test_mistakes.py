@@ -85,7 +85,7 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "a limit without a number": ((*SEARCH, "--limit", "usd=much"), ("'usd=much'", "--limit", "NAME=NUMBER")),
     "a limit nobody knows": ((*SEARCH, "--limit", "euro=5"), ("'euro=5'", "wall_clock_s")),
     "no trials": ((*SEARCH, "--trials", "0"), ("--trials", "x>=1")),
-    "an unknown searcher": ((*SEARCH, "--searcher", "magic"), ("'magic'", "Known: agenttts, random")),
+    "an unknown searcher": ((*SEARCH, "--searcher", "magic"), ("'magic'", "Known: agenthpo, agenttts")),
     "a search id that does not exist": (("status", "nope-1"), ("'nope-1'", "Latest: none")),
     "resuming what does not exist": ((*SEARCH, "--resume", "nope-1"), ("--resume", "'nope-1'")),
     "a store that is no URL": (("list", "--store", "store.db"), ("'store.db'", "sqlite:///FILE")),
@@ -217,6 +217,26 @@ def test_a_pasted_password_in_an_address_is_refused_and_never_shown(run: Run, tm
 def test_a_key_that_is_not_set_stops_the_search_before_anything_starts(run: Run, tmp_path: Path) -> None:
     lay_out(tmp_path, lambda d: d["models"]["one"].update(api_key_env="NO_SUCH_KEY_HERE"))
     said(run, *SEARCH, code=2, words=("model 'one'", "'NO_SUCH_KEY_HERE' is not set", "Export it"))
+    assert run("list", "--json").json == []
+
+
+def with_agent(**fields: Any) -> Change:
+    agent = {"model": "m", "base_url": "http://127.0.0.1:9/v1", **fields}
+    return lambda d: d["search"].update(agent=agent)
+
+
+def test_a_search_agent_that_cannot_work_stops_the_search_before_anything_starts(
+    run: Run, tmp_path: Path
+) -> None:
+    lay_out(tmp_path, with_agent(api_key_env="NO_SUCH_KEY_HERE"))
+    said(run, *SEARCH, code=2, words=("/search/agent/api_key_env", "'NO_SUCH_KEY_HERE' is not set"))
+    lay_out(tmp_path, with_agent())
+    said(run, *SEARCH, "--limit", "usd=5", code=2, words=("/search/agent: a limit in usd", 'Add "price"'))
+    lay_out(tmp_path)
+    words = ("/search/agent: the searcher 'llm-zero-shot' needs a language model",)
+    said(run, *SEARCH, "--searcher", "llm-zero-shot", code=2, words=words)
+    lay_out(tmp_path, lambda d: d["search"].update(searcher="agenthpo"))
+    said(run, "check", "pipeline.json", code=2, words=("/search/agent", "there is no search agent"))
     assert run("list", "--json").json == []
 
 

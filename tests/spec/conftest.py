@@ -25,7 +25,7 @@ def plugins() -> Plugins:
         fusions=frozenset({"first", "majority", "set_vote", "llm"}),
         metrics=dict.fromkeys(METRICS, TARGET),
         functions={"run_program": {"type": "object", "properties": {"timeout_s": {"type": "number"}}}},
-        searchers=frozenset({"agenttts", "random"}),
+        searchers=frozenset({"agenttts", "random", "llm-zero-shot"}),
     )
 
 

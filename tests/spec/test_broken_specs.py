@@ -457,6 +457,28 @@ CASES = {
         '"extra": {"max_completion_tokens": 1000}',
         [("/stages/0/models/0", 27, "Lower decoding.extra.max_completion_tokens")],
     ),
+    "an agent's address with a password": (
+        '"items": 50,',
+        '"items": 50, "agent": {"model": "m", "base_url": "http://a:b@h/v1", '
+        '"price": {"input": 1, "output": 1}},',
+        [("/search/agent/base_url", 50, "not shown")],
+    ),
+    "an agent's key in place of its name": (
+        '"items": 50,',
+        '"items": 50, "agent": {"model": "m", "base_url": "http://h/v1", "price": {"input": 1, "output": 1}, '
+        '"api_key_env": "AKIA0123456789ABCDEF"},',
+        [("/search/agent/api_key_env", 50, "looks like a secret")],
+    ),
+    "a limit in dollars and an agent without a price": (
+        '"items": 50,',
+        '"items": 50, "agent": {"model": "m", "base_url": "http://h/v1"},',
+        [("/search/agent", 50, "needs the price of the search agent")],
+    ),
+    "a searcher without its agent": (
+        '"searcher": "random"',
+        '"searcher": "llm-zero-shot"',
+        [("/search/agent", 50, "there is no search agent")],
+    ),
     "context too short": (
         '"prompt": 128,',
         '"prompt": 1000,',

@@ -11,6 +11,12 @@ CHANGES = [
     ('"per_item": 900', '"per_item": 950', "/budget/per_item", NONE),
     ('"trials": 20', '"trials": 30', "/search/trials", NONE),
     ('"tokens": 1000000', '"tokens": 5', "/search/limits/tokens", NONE),
+    (
+        '"items": 50',
+        '"items": 50, "agent": {"model": "m", "base_url": "http://h/v1", "price": {"input": 1, "output": 2}}',
+        "/search/agent",
+        NONE,
+    ),
     ('"name": "base"', '"name": "other"', "/name", NONE),
     ('{"rows": [0, 100]}', '{"rows": [0, 60]}', "/data/search/rows", NONE),
     ('"question": "q"', '"question": "p"', "/data/fields/question", BOTH),
