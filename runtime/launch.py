@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.control import run_search
@@ -70,6 +71,7 @@ def launch(request: Launch, listener: ProgressListener) -> Launched:
     """Run a search, or go on with it, and write its report."""
     assert request.loaded.spec is not None
     spec = request.overrides.apply(request.loaded.spec)
+    _searcher(spec)(Space.of(spec, Lengths.planned(spec)))  # refuses wrong options before anything starts
     digest = digest_of(request)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(contextlib.closing(Journal(request.store_url, patience_s=RESTART_S)))

@@ -11,12 +11,21 @@ from importlib.metadata import entry_points
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
 from agenttts.runtime.search.agenttts import agenttts_searcher
-from agenttts.runtime.search.protocol import Searcher, SearcherFactory
+from agenttts.runtime.search.bayes import bayes_searcher
+from agenttts.runtime.search.evolution import evolution_searcher
+from agenttts.runtime.search.exhaustive import exhaustive_searcher
+from agenttts.runtime.search.protocol import Searcher, SearcherError, SearcherFactory
 from agenttts.runtime.search.random_search import random_searcher
 from agenttts.spec.model import Json, PipelineSpec
 
 GROUP = "agenttts.searchers"
-SEARCHERS: Mapping[str, SearcherFactory] = {"agenttts": agenttts_searcher, "random": random_searcher}
+SEARCHERS: Mapping[str, SearcherFactory] = {
+    "agenttts": agenttts_searcher,
+    "bayes": bayes_searcher,
+    "evolution": evolution_searcher,
+    "exhaustive": exhaustive_searcher,
+    "random": random_searcher,
+}
 
 
 class UnknownSearcherError(LookupError):
@@ -47,5 +56,16 @@ def searcher_factory(name: str) -> SearcherFactory:
 def create_searcher(
     name: str, spec: PipelineSpec, space: Space, lengths: Lengths, seed: int, options: Mapping[str, Json]
 ) -> Searcher:
-    """Build the searcher of that name."""
-    return searcher_factory(name)(spec, space, lengths, seed, options)
+    """Build the searcher of that name.
+
+    Raises:
+        UnknownSearcherError: if there is none.
+        SearcherError: if it cannot use its options, or misses a package.
+    """
+    factory = searcher_factory(name)
+    try:
+        return factory(spec, space, lengths, seed, options)
+    except SearcherError:
+        raise
+    except ValueError as error:
+        raise SearcherError(str(error)) from error

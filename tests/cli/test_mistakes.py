@@ -85,7 +85,7 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "a limit without a number": ((*SEARCH, "--limit", "usd=much"), ("'usd=much'", "--limit", "NAME=NUMBER")),
     "a limit nobody knows": ((*SEARCH, "--limit", "euro=5"), ("'euro=5'", "wall_clock_s")),
     "no trials": ((*SEARCH, "--trials", "0"), ("--trials", "x>=1")),
-    "an unknown searcher": ((*SEARCH, "--searcher", "magic"), ("'magic'", "Known: agenttts, random")),
+    "an unknown searcher": ((*SEARCH, "--searcher", "magic"), ("'magic'", "Known: agenttts, bayes, evolution, exhaustive, random")),
     "a search id that does not exist": (("status", "nope-1"), ("'nope-1'", "Latest: none")),
     "resuming what does not exist": ((*SEARCH, "--resume", "nope-1"), ("--resume", "'nope-1'")),
     "a store that is no URL": (("list", "--store", "store.db"), ("'store.db'", "sqlite:///FILE")),
