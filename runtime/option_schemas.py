@@ -51,7 +51,8 @@ OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
             without={"type": "array", "uniqueItems": True, "items": {"enum": list(INSIGHTS)}},
             failure_quota=SHARE,
         ),
-        "random": _options(failure_quota=SHARE),
+        "bayes": _options(sampler={"enum": ["tpe", "gp"]}, failure_quota=SHARE),
+        **dict.fromkeys(("evolution", "exhaustive", "random"), _options(failure_quota=SHARE)),
     },
     "functions": {
         "identity": {
