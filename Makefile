@@ -45,7 +45,7 @@ train: setup  ## Train the three embedded models again (CPU, about an hour a siz
 
 lock:         ## Pin the newest compatible versions again (needs uv).
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade \
-	  pyproject.toml --extra postgres requirements/dev.in -o requirements/dev.txt
+	  pyproject.toml --extra postgres --extra bayes requirements/dev.in -o requirements/dev.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt
 

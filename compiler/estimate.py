@@ -9,8 +9,8 @@ With T trials, I items per trial and H held-out items, per item and measure (cal
 - high = (T * I + H) * sum over stages of the dearest choice that fits, nothing reused; its cost is capped at
   the budget.
 
-A searcher that settles on few allocations reuses more, so expected leans high. The search agent's own tokens
-are not part of it.
+A searcher that settles on few allocations reuses more, and racing stops trials early, so expected leans high.
+The search agent's own tokens are not part of it.
 """
 
 from __future__ import annotations

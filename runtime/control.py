@@ -31,6 +31,7 @@ from agenttts.runtime.holdout import Holdout, Unchecked, run_holdout
 from agenttts.runtime.ledger import Ledger, expected, pace
 from agenttts.runtime.measuring import Measurement, Run, measure
 from agenttts.runtime.outcome import SearchOutcome, Status, outcome_document, search_end
+from agenttts.runtime.racing import dropped, race
 from agenttts.runtime.records import Proposal, TrialState, Usage
 from agenttts.runtime.search.drawing import usable
 from agenttts.runtime.store.accounts import Account, Amount
@@ -186,7 +187,8 @@ class _Search:
         self._write("trial_started", {"number": pending.number})
         context.listener.trial_started(pending.number, pending.proposal, pending.planned_cost)
         self._running[pending.number] = pending
-        self._crew.submit(pending.number, planned, context.items)
+        running = race(self._spec, context.items, self._history.archive, pending.batch)
+        self._crew.submit(pending.number, planned, running)
         return None
 
     def _refusal(self, pending: Pending, lengths: Lengths) -> str | None:
@@ -211,7 +213,8 @@ class _Search:
         failure = finished.outcome.failure
         if failure is not None and failure.policy != "trial":
             return _stopped_by(failure, finished)
-        self._record(measure(self._spec, _run(pending, finished.seconds), finished.outcome))
+        measured = measure(self._spec, _run(pending, finished.seconds), finished.outcome)
+        self._record(replace(measured, result=dropped(measured.result, finished.verdict)))
         return None
 
     def _record(self, measured: Measurement) -> None:

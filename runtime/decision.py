@@ -39,15 +39,23 @@ def best(archive: Archive, tolerance: float, direction: Direction = "maximize") 
     Ties go to the lower planned cost, then the allocation's key. Failed and infeasible trials never win.
     None when no trial is complete.
     """
-    trials = covered(archive.complete)
-    if not trials:
+    ranked = _ranked(archive, direction)
+    if not ranked:
         return None
-    ranked = sorted(trials, key=lambda r: (-signed(r, direction), *cost_order(r)))
-    leader = ranked[0]
-    eligible = sorted((r for r in trials if loss(leader, r, direction) <= tolerance + 1e-12), key=cost_order)
+    top = ranked[0]
+    eligible = sorted((r for r in ranked if loss(top, r, direction) <= tolerance + 1e-12), key=cost_order)
     winner = eligible[0]
     others = tuple(r for r in ranked if r is not winner and indistinguishable(winner, r))
-    return Decision(winner, leader, tolerance, tuple(eligible), others)
+    return Decision(winner, top, tolerance, tuple(eligible), others)
+
+
+def leader(archive: Archive, direction: Direction = "maximize") -> TrialResult | None:
+    """Return the trial with the best mean; ties go as in `best`. None when no trial is complete."""
+    return next(iter(_ranked(archive, direction)), None)
+
+
+def _ranked(archive: Archive, direction: Direction) -> list[TrialResult]:
+    return sorted(covered(archive.complete), key=lambda r: (-signed(r, direction), *cost_order(r)))
 
 
 def covered(results: Sequence[TrialResult]) -> tuple[TrialResult, ...]:

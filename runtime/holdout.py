@@ -14,6 +14,7 @@ from agenttts.runtime.context import SearchContext
 from agenttts.runtime.crew import Crew
 from agenttts.runtime.ledger import Ledger, expected
 from agenttts.runtime.measuring import Run, measure
+from agenttts.runtime.racing import Race
 from agenttts.runtime.records import TrialResult, Usage
 from agenttts.runtime.statistics import Summary, summarise
 from agenttts.runtime.store.accounts import Amount
@@ -57,7 +58,7 @@ def run_holdout(
     planned = _plan_anyway(context.spec, winner, lengths)
     if planned is None:
         return Unchecked("the winner does not fit the budget by the lengths measured since")
-    crew.submit(HOLDOUT, planned, context.holdout)
+    crew.submit(HOLDOUT, planned, Race((context.holdout,)))
     while (why := halted()) is None:
         finished = crew.next()
         if finished is not None and finished.number == HOLDOUT:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
 from agenttts.runtime.agent.line import Surveillance
 from agenttts.runtime.agent.opening import Wanted, agent_line, wanted_agent
@@ -74,6 +75,7 @@ def launch(request: Launch, listener: ProgressListener) -> Launched:
     assert request.loaded.spec is not None
     spec = request.overrides.apply(request.loaded.spec)
     wanted = wanted_agent(spec, os.environ)
+    _searcher(spec)(Space.of(spec, Lengths.planned(spec)))  # refuses wrong options before anything starts
     digest = digest_of(request)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(contextlib.closing(Journal(request.store_url, patience_s=RESTART_S)))

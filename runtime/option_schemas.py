@@ -52,12 +52,13 @@ OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
             initial={"enum": ["paper", "published"]},
             failure_quota=SHARE,
         ),
-        "random": _options(failure_quota=SHARE),
         "llm-zero-shot": _options(failure_quota=SHARE),
         "agenthpo": _options(failure_quota=SHARE),
         "mlcopilot": _options(
             ("similar",), similar={"type": "array", "minItems": 1, "items": TEXT}, failure_quota=SHARE
         ),
+        "bayes": _options(sampler={"enum": ["tpe", "gp"]}, failure_quota=SHARE),
+        **dict.fromkeys(("evolution", "exhaustive", "random"), _options(failure_quota=SHARE)),
     },
     "functions": {
         "identity": {

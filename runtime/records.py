@@ -123,11 +123,14 @@ class ItemOutcome:
 
 
 class TrialState(StrEnum):
-    """How a trial ended. INFEASIBLE: it ran, but its measured cost breaks the budget."""
+    """How a trial ended. INFEASIBLE: it ran, but its measured cost breaks the budget. DROPPED: a race stopped
+    it on part of the items, because it could not win any more.
+    """
 
     COMPLETE = "complete"
     INFEASIBLE = "infeasible"
     FAILED = "failed"
+    DROPPED = "dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,11 @@ class Archive:
     def complete(self) -> tuple[TrialResult, ...]:
         """The results that count: complete, with a score."""
         return tuple(r for r in self.results if r.state is TrialState.COMPLETE and r.score is not None)
+
+    @property
+    def dropped(self) -> tuple[TrialResult, ...]:
+        """The results of part of the items, with a score: they teach, and never win."""
+        return tuple(r for r in self.results if r.state is TrialState.DROPPED and r.score is not None)
 
 
 @dataclass(frozen=True, slots=True)

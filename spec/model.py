@@ -249,7 +249,8 @@ class SearchSpec:
     """How to search. items: how many items of the search part every trial uses, None: all.
 
     stall_s: seconds without progress after which the search says what it waits for. agent: None means that
-    the rules decide alone.
+    the rules decide alone. racing: a trial that
+    cannot win any more is dropped before it has seen all items.
     """
 
     searcher: str = "agenttts"
@@ -259,6 +260,7 @@ class SearchSpec:
     seed: int = 0
     items: int | None = None
     tolerance: float = 0.01
+    racing: bool = True
     stall_s: float = 60.0
     limits: Limits = field(default_factory=Limits)
     agent: AgentSpec | None = None

@@ -204,6 +204,7 @@ def _run(request: Launch) -> Launched:
     from agenttts.runtime.launch import launch
     from agenttts.runtime.options import OptionError
     from agenttts.runtime.plugins import UnknownPluginError
+    from agenttts.runtime.search.protocol import SearcherError
     from agenttts.runtime.search.registry import UnknownSearcherError
     from agenttts.runtime.services import ServiceError
     from agenttts.runtime.store.database import StoreError, StoreLostError
@@ -214,7 +215,14 @@ def _run(request: Launch) -> Launched:
         return launch(request, progress)
     except StoreLostError as error:
         raise common.Stop(str(error), common.Exit.FAILED) from None
-    except (StoreError, EndpointError, OptionError, UnknownPluginError, UnknownSearcherError) as error:
+    except (
+        StoreError,
+        EndpointError,
+        OptionError,
+        UnknownPluginError,
+        UnknownSearcherError,
+        SearcherError,
+    ) as error:
         raise common.Stop(str(error), common.Exit.MISTAKE) from None
     except (ServiceError, ClusterLostError) as error:
         raise common.Stop(str(error), common.Exit.FAILED) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
@@ -11,12 +12,14 @@ from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.compiler.options import LIMIT_TICKS, StageOptions
 from agenttts.compiler.sizes import by_size
 from agenttts.compiler.space import Space
-from agenttts.runtime.decision import Direction, covered, signed
-from agenttts.runtime.records import Archive, TrialResult
+from agenttts.runtime.decision import Direction, covered, scored_count, signed
+from agenttts.runtime.records import Archive, TrialResult, TrialState
 from agenttts.runtime.search.insights import Insights
 from agenttts.runtime.search.landscape import MOST_POINTS, Coder, Landscape, Point, fit_landscape
+from agenttts.runtime.search.repair import belongs
 
 UNKNOWN_ERROR = 0.1  # of a trial with a single scored item
+WIDEST_ERROR = 0.5  # of one score in [0, 1]
 LEADERS = 4
 Group = tuple[str, tuple[tuple[str, str, int], ...]]
 
@@ -25,8 +28,9 @@ Group = tuple[str, tuple[tuple[str, str, int], ...]]
 class Evidence:
     """A reading of the archive.
 
-    trials: complete ones of this space, in order. leaders: the best by prediction, which noise moves less
-    than the measured means; different models each. groups: trials that differ in a stage's samples alone.
+    trials: complete and dropped ones of this space, in order; a dropped one counts less, by its items.
+    leaders: the best complete ones by prediction, which noise moves less than the measured means; different
+    models each. groups: trials that differ in a stage's samples alone.
     """
 
     space: Space
@@ -72,17 +76,26 @@ def read_evidence(
     space: Space, archive: Archive, insights: Insights, tolerance: float, direction: Direction
 ) -> Evidence:
     """Read the archive: keep the trials that count in this space, and fit the landscape to them."""
-    trials = tuple(r for r in covered(archive.complete) if _belongs(space, r.allocation))
-    points = [Point(r.allocation, signed(r, direction), error_of(r)) for r in trials]
+    counted = sorted((*covered(archive.complete), *archive.dropped), key=lambda r: r.number)
+    trials = tuple(r for r in counted if belongs(space, r.allocation))
+    most = max((scored_count(r) for r in trials), default=1)
+    points = [Point(r.allocation, signed(r, direction), error_of(r), scored_count(r) / most) for r in trials]
     landscape = fit_landscape(Coder.of(space, insights), points)
-    promising = sorted(trials, key=lambda r: -signed(r, direction))[:MOST_POINTS]
+    complete = [r for r in trials if r.state is TrialState.COMPLETE]
+    promising = sorted(complete, key=lambda r: -signed(r, direction))[:MOST_POINTS]
     leaders = _leaders(space, promising, landscape) if landscape is not None else ()
     return Evidence(space, tolerance, direction, insights, trials, landscape, leaders, _groups(trials))
 
 
 def error_of(result: TrialResult) -> float:
-    """Return the score's standard error, a guess where there is none."""
-    return UNKNOWN_ERROR if result.standard_error is None else result.standard_error
+    """Return the score's standard error, a guess where there is none.
+
+    The few scores of a dropped trial may all be equal by luck, so its error is not believed to be small.
+    """
+    error = UNKNOWN_ERROR if result.standard_error is None else result.standard_error
+    if result.state is not TrialState.DROPPED:
+        return error
+    return max(error, WIDEST_ERROR / sqrt(scored_count(result) + 4))
 
 
 def _group(allocation: Allocation, stage: str) -> Group:
@@ -96,11 +109,6 @@ def _groups(trials: Sequence[TrialResult]) -> dict[Group, list[TrialResult]]:
         for stage, _ in trial.allocation:
             groups.setdefault(_group(trial.allocation, stage), []).append(trial)
     return groups
-
-
-def _belongs(space: Space, allocation: Allocation) -> bool:
-    rows = zip(space.options, allocation, strict=True)
-    return all(choice in options.index for options, (_, choice) in rows)
 
 
 def _leaders(space: Space, trials: Sequence[TrialResult], landscape: Landscape) -> tuple[TrialResult, ...]:

@@ -32,11 +32,14 @@ NOISE = (0.3, 1.0)  # share of the trials' own variance: shared items make them 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A measured allocation: its score (more is better) and the score's standard error."""
+    """A measured allocation: its score (more is better), the score's standard error, and the share of all
+    items that it was measured on.
+    """
 
     allocation: Allocation
     score: float
     error: float
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,13 @@ def fit_landscape(coder: Coder, points: Sequence[Point]) -> Landscape | None:
         return None
     used = informative(points)
     codes, scores = coder.encode([p.allocation for p in used]), np.array([p.score for p in used])
-    variance = float(np.mean([max(p.error, 0.005) ** 2 for p in used]))
+    shares = np.array([p.share for p in used])
+    variance = float(np.mean(shares * [max(p.error, 0.005) ** 2 for p in used]))  # of a score of all items
     kernels = {length: coder.kernel(codes, codes, length) for length in LENGTHS}
     settings = product(LENGTHS, DEVIATIONS, NOISE)
     fits = [
-        _fit(kernels[length], scores, deviation, share * variance) for length, deviation, share in settings
+        _fit(kernels[length], scores, deviation, share * variance / shares)
+        for length, deviation, share in settings
     ]
     chosen = max(range(len(fits)), key=lambda index: fits[index][0])
     length, deviation, share = list(product(LENGTHS, DEVIATIONS, NOISE))[chosen]
@@ -138,9 +143,9 @@ def informative(points: Sequence[Point]) -> list[Point]:
     return [*older, *points[-half:]]
 
 
-def _fit(kernel: Array, scores: Array, deviation: float, noise: float) -> tuple[float, float, Array, Array]:
+def _fit(kernel: Array, scores: Array, deviation: float, noise: Array) -> tuple[float, float, Array, Array]:
     """Return log likelihood, level, Cholesky factor and weights of one setting."""
-    covariance = deviation**2 * kernel + noise * np.eye(len(scores))
+    covariance = deviation**2 * kernel + np.diag(noise)
     factor = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
     sides = np.linalg.solve(factor, np.stack([scores, np.ones_like(scores)], axis=1))
     level = float(sides[:, 0] @ sides[:, 1] / (sides[:, 1] @ sides[:, 1]))

@@ -15,6 +15,10 @@ from agenttts.runtime.records import Archive, Guideline, Proposal
 from agenttts.spec.model import Json, PipelineSpec
 
 
+class SearcherError(ValueError):
+    """A searcher cannot be built: options it cannot use, or a package that is not installed."""
+
+
 class Searcher(Protocol):
     """Proposes allocations. Never one outside its space, never one that the archive already holds."""
 

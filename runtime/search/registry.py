@@ -11,17 +11,23 @@ from importlib.metadata import entry_points
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
 from agenttts.runtime.agent.searchers import agenthpo, agenttts, mlcopilot, zero_shot
-from agenttts.runtime.search.protocol import Searcher, SearcherFactory
+from agenttts.runtime.search.bayes import bayes_searcher
+from agenttts.runtime.search.evolution import evolution_searcher
+from agenttts.runtime.search.exhaustive import exhaustive_searcher
+from agenttts.runtime.search.protocol import Searcher, SearcherError, SearcherFactory
 from agenttts.runtime.search.random_search import random_searcher
 from agenttts.spec.model import Json, PipelineSpec
 
 GROUP = "agenttts.searchers"
 SEARCHERS: Mapping[str, SearcherFactory] = {
-    "agenttts": agenttts,
-    "random": random_searcher,
-    "llm-zero-shot": zero_shot,
     "agenthpo": agenthpo,
+    "agenttts": agenttts,
+    "bayes": bayes_searcher,
+    "evolution": evolution_searcher,
+    "exhaustive": exhaustive_searcher,
+    "llm-zero-shot": zero_shot,
     "mlcopilot": mlcopilot,
+    "random": random_searcher,
 }
 
 
@@ -53,5 +59,16 @@ def searcher_factory(name: str) -> SearcherFactory:
 def create_searcher(
     name: str, spec: PipelineSpec, space: Space, lengths: Lengths, seed: int, options: Mapping[str, Json]
 ) -> Searcher:
-    """Build the searcher of that name."""
-    return searcher_factory(name)(spec, space, lengths, seed, options)
+    """Build the searcher of that name.
+
+    Raises:
+        UnknownSearcherError: if there is none.
+        SearcherError: if it cannot use its options, or misses a package.
+    """
+    factory = searcher_factory(name)
+    try:
+        return factory(spec, space, lengths, seed, options)
+    except SearcherError:
+        raise
+    except ValueError as error:
+        raise SearcherError(str(error)) from error

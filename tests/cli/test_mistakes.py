@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,17 @@ def test_a_limit_in_dollars_needs_prices(run: Run, tmp_path: Path) -> None:
     said(run, *SEARCH, "--limit", "usd=5", code=2, words=("model 'one' has no price", "limit tokens"))
     lay_out(tmp_path, lambda d: d["search"].update(limits={"usd": 5}))
     said(run, "check", "pipeline.json", code=2, words=("/models/one", "needs the price"))
+
+
+def test_options_a_searcher_cannot_use_are_refused_before_anything_starts(run: Run, tmp_path: Path) -> None:
+    lay_out(tmp_path, lambda d: d["search"].update(searcher="bayes", options={"sampler": "magic"}))
+    said(run, *SEARCH, code=2, words=("/search/options/sampler", '"magic"', '"tpe", "gp"'))
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="torch is installed here")
+def test_a_searcher_whose_package_is_missing_names_the_command(run: Run, tmp_path: Path) -> None:
+    lay_out(tmp_path, lambda d: d["search"].update(searcher="bayes", options={"sampler": "gp"}))
+    said(run, *SEARCH, code=2, words=("needs torch", "pip install 'agenttts[bayes-gp]'"))
 
 
 def test_options_that_mean_nothing_are_found_by_check(run: Run, tmp_path: Path) -> None:

@@ -6,12 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from agenttts.runtime.crew import Crew
+from agenttts.runtime.listening import Silent
 from agenttts.runtime.local import LocalExecutor
+from agenttts.runtime.racing import Race
 from agenttts.runtime.records import Usage
 from agenttts.runtime.testing import FakeServer, Refusal
 from agenttts.runtime.worker import EndpointError, WorkerSettings, clients, share
 from agenttts.spec.model import ModelLimits, ModelSpec, Plugin, StageSpec
 from tests.runtime.pipelines import ANSWER, ITEMS, PICK, answer, pipeline, planned
+from tests.runtime.results import result
 
 SPEC = pipeline()
 SMALL = planned(SPEC, pick=("small", 3), answer=("small", 2))
@@ -184,3 +188,30 @@ def test_workers_that_fuse_with_a_model_share_its_limits_too():
     for stages, count in (((alone, answer), 1), ((alone, fused), 2), ((fused,), 1)):
         spec = replace(SPEC, stages=stages)
         assert clients(spec, spec.model("large")) == count
+
+
+def test_blocks_of_a_race_give_what_the_whole_gives_and_a_loser_runs_no_further(tmp_path):
+    def run(race):
+        with FakeServer(answer) as server:
+            executor = LocalExecutor(settings(server, tmp_path / str(len(race.blocks))), {})
+            executor.start()
+            try:
+                crew = Crew(executor, Silent(), time.monotonic, 0.05, 60.0)
+                crew.submit(1, SMALL, race)
+                found = []
+                until(lambda: (found.append(crew.next()) or found[-1]) is not None)
+                return found[-1], server.completions
+            finally:
+                executor.close()
+
+    for name in ("1", "3"):
+        (tmp_path / name).mkdir()
+    blocks = (ITEMS[:8], ITEMS[8:16], ITEMS[16:])
+    whole, drawn = run(Race((ITEMS,)))
+    blocked, again = run(Race(blocks))
+    assert timeless(blocked.outcome) == timeless(whole.outcome) and drawn == again == 20 * 5
+    scores = dict.fromkeys((item.id for item in ITEMS), 1.0)
+    perfect = replace(result(9, [1.0]), scores=scores)
+    lost, fewer = run(Race(blocks, perfect, "answer", alpha=0.5))
+    assert lost.verdict.startswith("dropped after 16 of 20 items") and len(lost.outcome.items) == 16
+    assert fewer == 0  # the bank had them

@@ -65,7 +65,7 @@ def test_the_numbers_of_the_report():
     assert [rival.row.number for rival in DATA.rivals] == [1]
     assert [row.number for row in DATA.rows if row.on_front] == [1, 2, 3]
     assert DATA.progress == ((1, 0.9, 0.9), (2, 0.8, 0.9), (3, 0.0, 0.9), (4, None, 0.9), (5, None, 0.9))
-    assert DATA.states == {"complete": 3, "infeasible": 1, "failed": 1}
+    assert DATA.states == {"complete": 3, "infeasible": 1, "failed": 1, "dropped": 0}
     assert (DATA.spent.completions, DATA.needed.completions) == (50, 100)
     answer = DATA.stages[1]
     assert [(p.samples, p.score, p.trial) for p in answer.models["small"]] == [
