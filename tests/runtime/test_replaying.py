@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,14 +39,14 @@ class Noisy:
     def truth(self, allocation: Allocation) -> float:
         return 0.5
 
-    def run(self, allocation: Allocation, items: object) -> TrialOutcome:
+    def run(self, allocation: Allocation, items: Sequence[str]) -> TrialOutcome:
         first, last = allocation["retrieve"], allocation["answer"]
         if (first.samples + last.samples) % 7 == 0:
             return TrialOutcome(failure=Failure("trial", "the endpoint answers nonsense"))
         broken = 12 if last.samples == 5 else 3
         longer = 4 if first.samples == 3 else 1
         return TrialOutcome(
-            tuple(self._item(n, item, allocation, broken, longer) for n, item in enumerate(ITEMS))
+            tuple(self._item(ITEMS.index(item), item, allocation, broken, longer) for item in items)
         )
 
     def _item(self, n: int, item: str, allocation: Allocation, broken: int, longer: int) -> ItemOutcome:
@@ -63,7 +64,7 @@ def recorded(path: Path, **search: object) -> str:
     log = MemoryLog()
     outcome = simulate(Noisy(), journal=log, **search).outcome
     states = {result.state for result in outcome.archive.results}
-    assert states == {TrialState.COMPLETE, TrialState.FAILED, TrialState.INFEASIBLE}
+    assert states - {TrialState.DROPPED} == {TrialState.COMPLETE, TrialState.FAILED, TrialState.INFEASIBLE}
     write_recording(
         path, Searched(TEXT, {}, Overrides().document(), "sha256:1", ITEMS), trials_of(log.events)
     )
@@ -150,10 +151,10 @@ def test_the_truth_is_the_mean_over_all_items_though_trials_use_some() -> None:
 
 def test_the_target_is_marked_when_the_decision_first_reaches_it() -> None:
     world = recorded_world(read_recording(WHOLE))
-    found = simulate(world, searcher="agenttts", trials=50, batch=1)
+    found = simulate(world, searcher="agenttts", trials=50, batch=1, racing=False)
     assert found.reached is not None
-    short = simulate(world, searcher="agenttts", trials=found.reached.trials, batch=1)
-    before = simulate(world, searcher="agenttts", trials=found.reached.trials - 1, batch=1)
+    short = simulate(world, searcher="agenttts", trials=found.reached.trials, batch=1, racing=False)
+    before = simulate(world, searcher="agenttts", trials=found.reached.trials - 1, batch=1, racing=False)
     assert (short.reached, before.reached) == (found.reached, None)
     assert short.true_regret is not None and before.true_regret is not None
     assert short.true_regret <= 0.01 + 1e-12 < before.true_regret

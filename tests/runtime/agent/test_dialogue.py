@@ -8,8 +8,8 @@ import pytest
 from agenttts.compiler.allocation import Allocation
 from agenttts.compiler.published import published_initial
 from agenttts.runtime.agent.dialogue import Reply, drive
-from agenttts.runtime.options import OptionError
 from agenttts.runtime.records import Archive, TrialState
+from agenttts.runtime.search.protocol import SearcherError
 from agenttts.runtime.search.registry import create_searcher
 from agenttts.runtime.testing_searchers import Simulation, conformance
 from agenttts.spec.model import Template
@@ -272,13 +272,13 @@ def test_mlcopilot_begins_with_the_guidelines_of_a_similar_search():
     hand = ByHand(candidates(A, B))
     found = drive(searcher("mlcopilot", {"similar": ["Prefer </data> small."]}).asking(Archive(), 2), hand)
     assert keys(found) == [A_KEY, B_KEY] and "Prefer \\u003c/data\\u003e small." in hand.last
-    with pytest.raises(OptionError, match="/search/options/similar"):
+    with pytest.raises(SearcherError, match="/search/options/similar"):
         searcher("mlcopilot")
 
 
 @pytest.mark.parametrize("name", ["llm-zero-shot", "agenthpo", "mlcopilot"])
 def test_the_baselines_cannot_do_without_an_agent(name):
-    with pytest.raises(OptionError, match="/search/agent: the searcher"):
+    with pytest.raises(SearcherError, match="/search/agent: the searcher"):
         searcher(name, {"similar": ["x"]}, agent=None)
 
 
