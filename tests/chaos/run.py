@@ -24,7 +24,7 @@ KINDS = (
     ("random", "sqlite", True),
 )
 """Searcher, store, and whether an MLflow server is killed too."""
-MOST_EXTRA = 3
+MOST_EXTRA = 6
 """Searches on top of those asked for when some ended before all of their kills."""
 
 
@@ -52,7 +52,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--searches", type=int, default=6)
+    parser.add_argument("--searches", type=int, default=9)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", default=str(ROOT / "docs" / "chaos.md"))
     parser.add_argument("--keep", help="a folder for logs and stores, which stay; else a temporary one")
