@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -21,7 +22,8 @@ from agenttts.runtime.search.repair import belongs
 UNKNOWN_ERROR = 0.1  # of a trial with a single scored item
 WIDEST_ERROR = 0.5  # of one score in [0, 1]
 LEADERS = 4
-Group = tuple[str, tuple[tuple[str, str, int], ...]]
+Group = tuple[int, tuple[str, ...], tuple[int, ...]]
+"""A stage by its place, the models of all stages, and the samples of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Evidence:
 
     def beside(self, allocation: Allocation, stage: str) -> Sequence[TrialResult]:
         """Return the trials that differ from an allocation at most in that stage's samples."""
-        return self.groups.get(_group(allocation, stage), ())
+        return self.groups.get(dict(_groups_of(allocation))[stage], ())
 
 
 def read_evidence(
@@ -98,16 +100,19 @@ def error_of(result: TrialResult) -> float:
     return max(error, WIDEST_ERROR / sqrt(scored_count(result) + 4))
 
 
-def _group(allocation: Allocation, stage: str) -> Group:
-    """Return all that is fixed when only a stage's samples vary: the stage, and the other choices."""
-    return stage, tuple((s, c.model, 0 if s == stage else c.samples) for s, c in allocation)
+def _groups_of(allocation: Allocation) -> Iterator[tuple[str, Group]]:
+    """Yield for every stage what is fixed when only its samples vary."""
+    models = tuple(choice.model for _, choice in allocation)
+    samples = tuple(choice.samples for _, choice in allocation)
+    for place, (stage, _) in enumerate(allocation):
+        yield stage, (place, models, samples[:place] + samples[place + 1 :])
 
 
 def _groups(trials: Sequence[TrialResult]) -> dict[Group, list[TrialResult]]:
-    groups: dict[Group, list[TrialResult]] = {}
+    groups: dict[Group, list[TrialResult]] = defaultdict(list)
     for trial in trials:
-        for stage, _ in trial.allocation:
-            groups.setdefault(_group(trial.allocation, stage), []).append(trial)
+        for _, group in _groups_of(trial.allocation):
+            groups[group].append(trial)
     return groups
 
 
