@@ -1,4 +1,4 @@
-"""The short version of `make chaos`: one search on PostgreSQL, hit seven times, then compared with peace."""
+"""The short version of `make chaos`: one search on PostgreSQL, hit eight times, then compared with peace."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [
 def test_no_kill_and_no_fault_changes_an_answer_or_draws_a_sample_twice(
     tmp_path: Path, postgres_server: PostgresServer
 ) -> None:
-    case = Case("agenttts", seed=1, store="postgresql", trials=6, items=16)
+    case = Case("agenttts", seed=1, store="postgresql", trials=10, items=16)
     outcome = Arena(tmp_path, postgres_server).run(case, KILLS)
     assert outcome.wrong == ()
     kills = outcome.storm.kills
