@@ -128,6 +128,9 @@ def _meant(
         except UnknownSearchError as error:
             raise common.Stop(f"--resume: {error}", common.Exit.MISTAKE) from None
     begun, now = Overrides.read(recorded.facts["overrides"]), asked.overrides()
+    if begun.searcher == "pilot":
+        what = f"--resume: {search_id} is a pilot"
+        raise common.Stop(f"{what}. Give its `agenttts pilot` command again to go on.", common.Exit.MISTAKE)
     if now not in (Overrides(), begun):
         what = f"--resume: {search_id} began with the options {begun.document()}, now {now.document()}"
         raise common.Stop(f"{what}. Leave them out, or start a new search.", common.Exit.MISTAKE)

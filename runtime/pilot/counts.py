@@ -57,8 +57,9 @@ class CountsFinding:
 def find_counts(rows: Sequence[Counts], measured: Measured) -> tuple[CountsFinding, ...]:
     """Read the curve of every stage and model that has two measured counts."""
     known = [(row, measured.only(row.trials)) for row in rows]
-    # every pair of counts, and the slowing of each curve
-    pairs = sum(len(trials) * (len(trials) - 1) // 2 + 1 for _, trials in known if len(trials) > 1)
+    # every pair of counts, and the slowing at every count that may be the knee
+    sizes = [len(trials) for _, trials in known if len(trials) > 1]
+    pairs = sum(size * (size - 1) // 2 + size - 2 for size in sizes)
     found = (_finding(row, trials, measured, pairs) for row, trials in known if len(trials) > 1)
     return tuple(row for row in found if row is not None)
 

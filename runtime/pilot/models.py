@@ -108,9 +108,9 @@ def _split(first: ModelsFinding, second: ModelsFinding, measured: Measured, fami
 
 
 def _family(groups: Sequence[Sequence[Allocation]]) -> int:
-    """Count the comparisons: pairs of models in every stage, and one gap for every pair of stages."""
-    pairs = sum(len(trials) * (len(trials) - 1) // 2 for trials in groups)
-    return pairs + len(groups) * (len(groups) - 1) // 2
+    """Count the comparisons: pairs of models in every stage, and in every two stages: the data choose."""
+    pairs = [len(trials) * (len(trials) - 1) // 2 for trials in groups]
+    return sum(pairs) + sum(min(both) for both in combinations(pairs, 2))
 
 
 def _finding(stage: str, trials: tuple[Allocation, ...], measured: Measured, pairs: int) -> ModelsFinding:

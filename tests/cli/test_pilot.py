@@ -40,6 +40,8 @@ def test_a_pilot_says_its_cost_first_and_draws_nothing_the_second_time(
     again = run(*command)
     assert again.json["insights"] == done.json["insights"]
     assert again.json["spent"]["completions"] == 0
+    resumed = run("search", "--resume", again.json["search_id"])
+    assert (resumed.code, "is a pilot" in resumed.err) == (2, True)
 
 
 @pytest.mark.ray
