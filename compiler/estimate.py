@@ -15,7 +15,7 @@ The search agent's own tokens are not part of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from agenttts.compiler.allocation import Allocation, Choice
@@ -85,6 +85,25 @@ def estimate(spec: PipelineSpec, lengths: Lengths, items: int, holdout_items: in
         trials=trials,
         items=items,
         holdout_items=holdout_items,
+        allocations=space.count(),
+        allocations_exact=space.count_is_exact,
+        limit=space.limit,
+    )
+
+
+def estimate_listed(space: Space, allocations: Sequence[Allocation], items: int) -> Estimate:
+    """Estimate trials of these allocations over `items` items each, without a held-out pass.
+
+    low and expected: each sample drawn once and shared. high: nothing shared, as if every trial were alone.
+    """
+    drawn = _bank(space, list(allocations)) * items
+    return Estimate(
+        low=drawn,
+        expected=drawn,
+        high=_total(_footprint(space, allocation) for allocation in allocations) * items,
+        trials=len(allocations),
+        items=items,
+        holdout_items=0,
         allocations=space.count(),
         allocations_exact=space.count_is_exact,
         limit=space.limit,

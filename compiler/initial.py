@@ -24,13 +24,13 @@ def initial_allocations(space: Space) -> tuple[Allocation, ...]:
     found = (
         allocation
         for options in space.options
-        for choice in _equal_cost(space, options)
-        for allocation in _completed(space, options.stage, choice)
+        for choice in equal_cost(space, options)
+        for allocation in completed(space, options.stage, choice)
     )
     return tuple(dict.fromkeys(found))
 
 
-def _equal_cost(space: Space, options: StageOptions) -> Iterator[Choice]:
+def equal_cost(space: Space, options: StageOptions) -> Iterator[Choice]:
     """Yield each model of a stage with the samples that one pass of its largest available model pays for."""
     sizes = _available(space, options)
     cap = sizes[-1].ticks[0] if sizes else 0
@@ -40,7 +40,7 @@ def _equal_cost(space: Space, options: StageOptions) -> Iterator[Choice]:
             yield Choice(model.model, model.samples[fitting - 1])
 
 
-def _completed(space: Space, stage: str, choice: Choice) -> Iterator[Allocation]:
+def completed(space: Space, stage: str, choice: Choice) -> Iterator[Allocation]:
     """Yield the choice with the others at their largest single pass that fits; nothing if none does."""
     sizes = {row.stage: _available(space, row) for row in space.options if row.stage != stage}
     while all(sizes.values()):

@@ -38,6 +38,7 @@ class Overrides:
     items: int | None = None
     seed: int | None = None
     limits: tuple[tuple[str, float], ...] = ()
+    racing: bool | None = None
 
     def apply(self, spec: PipelineSpec) -> PipelineSpec:
         """Return the spec with its search changed; its digest stays that of the file."""
@@ -50,13 +51,15 @@ class Overrides:
     def document(self) -> dict[str, Any]:
         """Return the JSON form."""
         given = {"searcher": self.searcher, "trials": self.trials, "items": self.items, "seed": self.seed}
-        return {**given, "limits": dict(self.limits)}
+        raced = {} if self.racing is None else {"racing": self.racing}
+        return {**given, **raced, "limits": dict(self.limits)}
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Overrides:
         """Read the JSON form back."""
         limits = tuple(sorted(document["limits"].items()))
-        return cls(document["searcher"], document["trials"], document["items"], document["seed"], limits)
+        searcher, trials, items, seed = (document[name] for name in ("searcher", "trials", "items", "seed"))
+        return cls(searcher, trials, items, seed, limits, document.get("racing"))
 
 
 @dataclass(frozen=True, slots=True)

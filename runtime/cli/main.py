@@ -19,6 +19,7 @@ COMMANDS = {
     "diff": "agenttts.runtime.cli.check:diff",
     "export": "agenttts.runtime.cli.export:export",
     "list": "agenttts.runtime.cli.report:list_",
+    "pilot": "agenttts.runtime.cli.pilot:pilot",
     "plan": "agenttts.runtime.cli.plan:plan",
     "replay": "agenttts.runtime.cli.replay:replay",
     "report": "agenttts.runtime.cli.report:report",

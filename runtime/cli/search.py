@@ -61,13 +61,13 @@ def search(
     Ctrl-C stops cleanly: what is in flight is waited for, and everything that was drawn stays in the bank. A
     second Ctrl-C does not wait.
     """
-    _check_tracking(tracking_uri)
+    check_tracking(tracking_uri)
     place = home(Path.cwd())
     store_url = store or place.store_url
     asked = _Asked(searcher, trials, items, seed, limits)
     loaded, overrides = _meant(spec, search_id, store_url, asked)
     data = common.read_items(loaded)
-    _check_items(items, len(data.search))
+    check_items(items, len(data.search))
     from agenttts.runtime.launch import Launch
 
     request = Launch(
@@ -82,7 +82,7 @@ def search(
     )
     if search_id is not None:
         _check_resumable(request)
-    launched = _run(request)
+    launched = run_launch(request)
     from agenttts.runtime.cli.search_text import document, ending, text
 
     if as_json:
@@ -108,7 +108,7 @@ class _Asked:
         from agenttts.runtime.searches import Overrides
 
         return Overrides(
-            known_searcher(self.searcher), self.trials, self.items, self.seed, _limits(self.limits)
+            known_searcher(self.searcher), self.trials, self.items, self.seed, limits_of(self.limits)
         )
 
 
@@ -128,6 +128,9 @@ def _meant(
         except UnknownSearchError as error:
             raise common.Stop(f"--resume: {error}", common.Exit.MISTAKE) from None
     begun, now = Overrides.read(recorded.facts["overrides"]), asked.overrides()
+    if begun.searcher == "pilot":
+        what = f"--resume: {search_id} is a pilot"
+        raise common.Stop(f"{what}. Give its `agenttts pilot` command again to go on.", common.Exit.MISTAKE)
     if now not in (Overrides(), begun):
         what = f"--resume: {search_id} began with the options {begun.document()}, now {now.document()}"
         raise common.Stop(f"{what}. Leave them out, or start a new search.", common.Exit.MISTAKE)
@@ -144,7 +147,8 @@ def known_searcher(searcher: str | None) -> str | None:
     return searcher
 
 
-def _limits(given: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+def limits_of(given: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    """Return the limits of `--limit NAME=NUMBER`, sorted; a wrong one is the user's mistake."""
     limits = {}
     for text in given:
         name, _, number = text.partition("=")
@@ -159,14 +163,15 @@ def _limits(given: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
     return tuple(sorted(limits.items()))
 
 
-def _check_tracking(uri: str | None) -> None:
+def check_tracking(uri: str | None) -> None:
     """Refuse an address MLflow cannot use, instead of waiting for it to the end."""
     if uri is not None and not uri.startswith(TRACKING):
         what = f"--tracking-uri: {hide_credentials(uri)!r} is no address MLflow can use"
         raise common.Stop(f"{what}. Begin it with one of {', '.join(TRACKING)}.", common.Exit.MISTAKE)
 
 
-def _check_items(asked: int | None, known: int) -> None:
+def check_items(asked: int | None, known: int) -> None:
+    """Refuse more items than there are."""
     if asked is not None and asked > known:
         what = f"--items: {asked} items asked for, the search part has {known}"
         raise common.Stop(f"{what}. Ask for fewer, or add items.", common.Exit.MISTAKE)
@@ -198,7 +203,8 @@ def _check_resumable(request: Launch) -> None:
         raise common.Stop(f"{what}. Restore them, or start a new search.", common.Exit.MISTAKE)
 
 
-def _run(request: Launch) -> Launched:
+def run_launch(request: Launch) -> Launched:
+    """Run a search with its progress shown; what it may raise becomes a message and an exit code."""
     from agenttts.runtime.cli.progress import SearchProgress
     from agenttts.runtime.executor import ClusterLostError
     from agenttts.runtime.launch import launch

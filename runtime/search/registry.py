@@ -11,6 +11,8 @@ from importlib.metadata import entry_points
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
 from agenttts.runtime.agent.searchers import agenthpo, agenttts, mlcopilot, zero_shot
+from agenttts.runtime.pilot.searcher import NAME as PILOT
+from agenttts.runtime.pilot.searcher import pilot_searcher
 from agenttts.runtime.search.bayes import bayes_searcher
 from agenttts.runtime.search.evolution import evolution_searcher
 from agenttts.runtime.search.exhaustive import exhaustive_searcher
@@ -29,6 +31,8 @@ SEARCHERS: Mapping[str, SearcherFactory] = {
     "mlcopilot": mlcopilot,
     "random": random_searcher,
 }
+COMMANDS: Mapping[str, SearcherFactory] = {PILOT: pilot_searcher}
+"""Searchers of commands of their own: built by name, never offered."""
 
 
 class UnknownSearcherError(LookupError):
@@ -46,8 +50,9 @@ def searcher_factory(name: str) -> SearcherFactory:
     Raises:
         UnknownSearcherError: if there is none.
     """
-    if name in SEARCHERS:
-        return SEARCHERS[name]
+    ours = {**SEARCHERS, **COMMANDS}
+    if name in ours:
+        return ours[name]
     for entry in entry_points(group=GROUP, name=name):
         loaded: SearcherFactory = entry.load()
         return loaded
