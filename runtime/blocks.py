@@ -11,6 +11,8 @@ from agenttts.runtime.records import Item, ItemOutcome, StageInput, StageOutcome
 from agenttts.spec.model import Json, PipelineSpec
 
 Items = tuple[Item, ...]
+MOST_CHARACTERS = 2000
+"""Of a problem: it goes into the journal."""
 GRAVEST: tuple[Policy, ...] = ("search", "limit", "drain", "trial", "item")
 
 
@@ -54,6 +56,11 @@ class TrialOutcome:
 
     items: tuple[ItemOutcome, ...] = ()
     failure: Failure | None = None
+
+
+def bug(stage: str, error: BaseException) -> Failure:
+    """Return what an error of our own code, or of a plug-in, ends: the trial."""
+    return Failure("trial", f"stage '{stage}': {type(error).__name__}: {error}"[:MOST_CHARACTERS])
 
 
 def cut(items: Sequence[Item], size: int) -> tuple[Items, ...]:

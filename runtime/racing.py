@@ -4,10 +4,11 @@ It is compared with the *incumbent*, the best complete trial of the earlier batc
 It can win only if all items would show it within the tolerance of the incumbent. Nothing else matters,
 neither what runs beside it nor when, so two runs of a search drop the same trials at the same item.
 
-Level: with a probability of at most `ALPHA` a search drops any trial that all items would have shown within
-the tolerance; each of its trials gets an even part. What is random is the order of the items alone, which is
-drawn from the seed. So the incumbent may well be one that these items favour: the decision at the end would
-compare on the same ones, and its luck is for the held-out check to find.
+Level: `ALPHA`, an even part for each trial, bounds the probability that a search drops any trial that all
+items would have shown within the tolerance. What is random is the order of the items alone, drawn from the
+seed once for the whole search; later proposals depend on earlier drops, so for these it is a design level
+and no theorem. The incumbent may be one that these items favour: the decision at the end would compare on
+the same ones, and its luck is for the held-out check to find.
 """
 
 from __future__ import annotations

@@ -8,11 +8,9 @@ from typing import Any
 from ray.exceptions import ActorDiedError, LocalRayletDiedError, ObjectLostError, RayError, RayTaskError
 
 from agenttts.compiler.lower import StageCall
-from agenttts.runtime.blocks import Failure
+from agenttts.runtime.blocks import MOST_CHARACTERS, Failure, bug
 
 __all__ = ["Loss", "RayError", "loss_of"]
-
-MOST_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ def _failure(call: StageCall, error: RayError) -> Failure | None:
         cause = cause.cause
     if isinstance(cause, RayError):
         return None
-    return Failure("trial", f"stage '{call.stage}': {type(cause).__name__}: {cause}"[:MOST_CHARACTERS])
+    return bug(call.stage, cause)
 
 
 def _words(error: RayError) -> str:

@@ -8,19 +8,18 @@ and Ray's workers take over when those are done: the two never share what an end
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agenttts.compiler.allocation import Choice
 from agenttts.compiler.graph import CPU
 from agenttts.compiler.lower import StageCall
-from agenttts.runtime.blocks import Block, Failure, Items, Passed
+from agenttts.runtime.blocks import Block, Failure, Items, Passed, bug
 from agenttts.runtime.watch import Waiting
-from agenttts.runtime.worker import StageWorker, WorkerSettings
+from agenttts.runtime.worker import StageWorker
 
 CALLS = 4
 """At once and place. Few: so long as one lasts, Ray's worker of that place waits."""
-MOST_CHARACTERS = 2000
 
 
 @dataclass(slots=True)
@@ -34,9 +33,9 @@ class _Place:
 class StandIn:
     """Makes calls until it is relieved. Python stages are not for it: they may end their process."""
 
-    def __init__(self, settings: WorkerSettings, environment: Mapping[str, str]) -> None:
-        """Build the stages' plug-ins. environment: where API keys are."""
-        self._worker = StageWorker(settings, environment)
+    def __init__(self, worker: StageWorker) -> None:
+        """Put a worker in Ray's place."""
+        self._worker = worker
         self._places: dict[str, _Place] = {}
         self._relieved, self._season = False, 0
 
@@ -68,8 +67,7 @@ class StandIn:
         try:
             return await self._worker.run_block(stage, choice, items, *upstream)
         except Exception as error:  # a bug, of ours or of a plug-in: it fails the trial, as on Ray
-            problem = f"stage '{stage}': {type(error).__name__}: {error}"[:MOST_CHARACTERS]
-            return _failed(stage, Failure("trial", problem))
+            return _failed(stage, bug(stage, error))
 
     async def relieve(self) -> None:
         """Begin nothing more, wait for what runs, and close."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from agenttts.compiler.allocation import Choice
 from agenttts.compiler.lower import StageCall
-from agenttts.runtime.blocks import Block, Failure
+from agenttts.runtime.blocks import MOST_CHARACTERS, Block, Failure
 from agenttts.runtime.executor import ClusterLostError, Running
 from agenttts.runtime.ray_workforce import Workforce
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 BLOCK_TRIES = 20
 PAUSES = (0.0, *(min(10.0, 0.5 * 2.0**doublings) for doublings in range(BLOCK_TRIES - 1)))
-MOST_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from agenttts.runtime.executor import ClusterLostError
 from agenttts.runtime.ray_link import START_S, Start
 from agenttts.runtime.ray_standin import StandIn
 from agenttts.runtime.watch import Waiting
+from agenttts.runtime.worker import StageWorker
 
 if TYPE_CHECKING:
     from agenttts.runtime.ray_workers import RayWorkers
@@ -31,7 +32,7 @@ class Workforce:
         their own.
         """
         self._start = start
-        self._stand_in = StandIn(start.settings, os.environ) if start.address.address is None else None
+        self._stand_in = _stand_in(start)
         self._workers: RayWorkers | None = None
         self._came = asyncio.Event()
         self._began = asyncio.get_running_loop().time()
@@ -97,6 +98,13 @@ class Workforce:
         """Disconnect: Ray's workers end with their driver, and a local cluster with it."""
         if self._workers is not None:
             self._workers.close()
+
+
+def _stand_in(start: Start) -> StandIn | None:
+    """Return who begins at once; nobody where Ray runs elsewhere."""
+    if start.address.address is not None:
+        return None
+    return StandIn(StageWorker(start.settings, os.environ))
 
 
 def _on_ray(start: Start) -> RayWorkers:

@@ -17,7 +17,7 @@ from agenttts.runtime.records import Sample, SampleRequest, Usage
 from agenttts.runtime.replies import Completion, usd
 from agenttts.runtime.store.accounts import Amount
 from agenttts.runtime.store.bank import sample_key
-from agenttts.runtime.store.claims import Refused
+from agenttts.runtime.store.wishes import Refused
 from agenttts.runtime.till import ElsewhereError, NoRoomError, Room, StreamDesk, Till
 from agenttts.runtime.watch import Watch
 from agenttts.runtime.worst import WorstCase

@@ -19,8 +19,9 @@ from agenttts.runtime.replies import Completion
 from agenttts.runtime.retry import Surroundings
 from agenttts.runtime.store.accounts import Amount
 from agenttts.runtime.store.bank import SampleBank
-from agenttts.runtime.store.claims import Busy, Claims, Opened, Others, Refused, Reply, Wish
+from agenttts.runtime.store.claims import Claims
 from agenttts.runtime.store.database import StoreLostError
+from agenttts.runtime.store.wishes import Busy, Opened, Others, Refused, Reply, Wish
 from agenttts.runtime.watch import Entry
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.5

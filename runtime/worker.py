@@ -11,7 +11,16 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from agenttts.compiler.allocation import Choice
-from agenttts.runtime.blocks import Block, Failure, Items, Passed, kept_outputs, split, stage_input
+from agenttts.runtime.blocks import (
+    MOST_CHARACTERS,
+    Block,
+    Failure,
+    Items,
+    Passed,
+    kept_outputs,
+    split,
+    stage_input,
+)
 from agenttts.runtime.client import ModelClient
 from agenttts.runtime.errors import EndpointDown, ModelError
 from agenttts.runtime.records import StageInput, StageOutcome
@@ -28,8 +37,6 @@ from agenttts.runtime.till import Till
 from agenttts.runtime.transport import Transport
 from agenttts.runtime.watch import Waiting, Watch
 from agenttts.spec.model import ModelLimits, ModelSpec, PipelineSpec
-
-MOST_CHARACTERS = 2000
 
 
 class EndpointError(Exception):

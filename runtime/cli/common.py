@@ -50,6 +50,14 @@ class Stop(click.ClickException):
 
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document to stdout.")
+LIMITS = ("usd", "tokens", "gpu_seconds", "wall_clock_s")
+LIMIT = click.option(
+    "--limit", "limits", multiple=True, metavar="NAME=NUMBER", help=f"Cap: {', '.join(LIMITS)}."
+)
+RAY = click.option("--ray-address", help="A running Ray cluster. Default: start one here.")
+TRACKING = click.option(
+    "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow. Default: SQLite beside the store."
+)
 STORE = click.option(
     "--store",
     envvar="AGENTTTS_STORE",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agenttts.runtime.cli import common
-from agenttts.runtime.cli.search import CODES, LIMITS, check_items, check_tracking, limits_of, run_launch
+from agenttts.runtime.cli.search import CODES, check_items, check_tracking, limits_of, run_launch
 from agenttts.runtime.home import home
 
 if TYPE_CHECKING:
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 @common.SPEC
 @click.option("--items", type=click.IntRange(min=1), help="Items per trial, instead of the spec's.")
 @click.option("--seed", type=click.IntRange(min=0), help="Which items are drawn, instead of the spec's seed.")
-@click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER", help=f"Cap: {', '.join(LIMITS)}.")
-@click.option("--ray-address", help="A running Ray cluster. Default: start one here.")
-@click.option(
-    "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow. Default: SQLite beside the store."
-)
+@common.LIMIT
+@common.RAY
+@common.TRACKING
 @click.option("-o", "output", type=click.Path(path_type=Path), help="Write the JSON document here too.")
 @common.STORE
 @common.JSON

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "--items", required=True, help="Items in the spec's form: a path, or a URI. Gold is not needed."
 )
 @click.option("-o", "output", required=True, type=click.Path(path_type=Path), help="JSONL file to write.")
-@click.option("--ray-address", default=None, help="A running Ray cluster; default: start one here.")
+@common.RAY
 @common.STORE
 @common.JSON
 def run(

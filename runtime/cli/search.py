@@ -26,7 +26,6 @@ CODES = {
     "failed": common.Exit.FAILED,
 }
 TRACKING = ("http://", "https://", "sqlite:///", "postgresql", "mysql", "mssql", "databricks", "file:")
-LIMITS = ("usd", "tokens", "gpu_seconds", "wall_clock_s")
 
 
 @click.command()
@@ -35,11 +34,9 @@ LIMITS = ("usd", "tokens", "gpu_seconds", "wall_clock_s")
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials, instead of the spec's.")
 @click.option("--items", type=click.IntRange(min=1), help="Items per trial, instead of the spec's.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the searcher, instead of the spec's.")
-@click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER", help=f"Cap: {', '.join(LIMITS)}.")
-@click.option("--ray-address", help="A running Ray cluster. Default: start one here.")
-@click.option(
-    "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow. Default: SQLite beside the store."
-)
+@common.LIMIT
+@common.RAY
+@common.TRACKING
 @click.option("--resume", "search_id", metavar="ID", help="Go on with this search; SPEC may be left out.")
 @common.STORE
 @common.JSON
@@ -156,8 +153,8 @@ def limits_of(given: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
             value = float(number)
         except ValueError:
             value = -1.0
-        if name not in LIMITS or not 0 < value < float("inf"):
-            form = f"NAME=NUMBER with a number above 0 and one of the names {', '.join(LIMITS)}"
+        if name not in common.LIMITS or not 0 < value < float("inf"):
+            form = f"NAME=NUMBER with a number above 0 and one of the names {', '.join(common.LIMITS)}"
             raise common.Stop(f"--limit: {text!r} is not a limit. Write {form}.", common.Exit.MISTAKE)
         limits[name] = value
     return tuple(sorted(limits.items()))

@@ -15,16 +15,14 @@ from agenttts.runtime.secret import hide_credentials
 
 @click.command()
 @click.argument("search_id")
-@click.option(
-    "--tracking-uri", "uri", envvar="MLFLOW_TRACKING_URI", help="MLflow. Default: SQLite beside the store."
-)
+@common.TRACKING
 @common.STORE
 @common.JSON
-def track(search_id: str, uri: str | None, store: str | None, as_json: bool) -> None:
+def track(search_id: str, tracking_uri: str | None, store: str | None, as_json: bool) -> None:
     """Show a finished search in MLflow: what is missing there is delivered, nothing is shown twice."""
     from agenttts.runtime.redelivery import UnfinishedError, redeliver
 
-    address = uri or home(Path.cwd()).tracking_uri
+    address = tracking_uri or home(Path.cwd()).tracking_uri
     shown = hide_credentials(address)
     if not address.startswith(TRACKING):
         what = f"--tracking-uri: {shown!r} is no address MLflow can use"

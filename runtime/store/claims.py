@@ -16,58 +16,17 @@ from sqlalchemy import BigInteger, Connection, Engine, bindparam, delete, insert
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from agenttts.runtime.desk import Permit
-from agenttts.runtime.records import Sample, SampleRequest, Usage
+from agenttts.runtime.records import Usage
 from agenttts.runtime.store import accounts
 from agenttts.runtime.store.accounts import Account, Amount, Caps
 from agenttts.runtime.store.bank import insert_samples
 from agenttts.runtime.store.database import read, write
 from agenttts.runtime.store.members import Member
 from agenttts.runtime.store.schema import CLAIMS, SAMPLES
+from agenttts.runtime.store.wishes import Busy, Opened, Others, Refused, Reply, Wish
 
 NOBODY = ""
 """The owner of a claim that was left: the first one who wants its samples takes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Samples somebody wants to ask for with one request, and its worst case."""
-
-    key: str
-    permit: Permit
-    worst: Amount
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A cap does not cover a worst case. wait: reservations of others will settle, and may make room."""
-
-    reason: str
-    wait: bool
-
-
-class Busy:
-    """Somebody else draws from this stream, or has just done so: look again."""
-
-
-Opened = Permit | Busy | Refused
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came for a permit. usage: what it cost."""
-
-    permit: Permit
-    request: SampleRequest
-    samples: tuple[Sample, ...]
-    usage: Usage
-
-
-@dataclass(frozen=True, slots=True)
-class Others:
-    """What others claimed of a stream. busy: a living process draws now. left: claims of the dead."""
-
-    busy: bool = False
-    left: tuple[Permit, ...] = ()
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from agenttts.compiler.lower import StageCall
 from agenttts.runtime.blocks import Block, Passed
 from agenttts.runtime.executor import prepare
 from agenttts.runtime.ray_standin import CALLS, StandIn
-from agenttts.runtime.worker import WorkerSettings
+from agenttts.runtime.worker import StageWorker, WorkerSettings
 from tests.runtime.pipelines import ITEMS, pipeline, planned
 
 SPEC = pipeline()
@@ -21,16 +21,16 @@ RUNNING = prepare(planned(SPEC, pick=("small", 3), answer=("large", 2)), SPEC, I
 CALL = next(call for call in RUNNING.calls if call.stage == "pick")
 
 
-class Desk:
-    """A stand-in whose worker ends a call when it is let to."""
+class Desk(StageWorker):
+    """A worker that ends a call when it is let to, and its stand-in."""
 
     def __init__(self) -> None:
+        super().__init__(WorkerSettings(SPEC, "sqlite://"), {})
         self.begun, self.let = 0, asyncio.Event()
         self.error: Exception | None = None
-        self.stand_in = StandIn(WorkerSettings(SPEC, "sqlite://"), {})
-        self.stand_in._worker.run_block = self._run  # type: ignore[method-assign]
+        self.stand_in = StandIn(self)
 
-    async def _run(self, stage: str, *_: Any) -> tuple[Passed, Block]:
+    async def run_block(self, stage: str, *_: Any) -> tuple[Passed, Block]:
         self.begun += 1
         await self.let.wait()
         if self.error is not None:

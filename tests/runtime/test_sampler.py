@@ -16,9 +16,10 @@ from agenttts.runtime.sampler import SEEDS, Sampler, model_identity, with_seed
 from agenttts.runtime.secret import Secret
 from agenttts.runtime.store.accounts import Amount, Caps
 from agenttts.runtime.store.bank import SampleBank, sample_key
-from agenttts.runtime.store.claims import Claims, Reply, Wish
+from agenttts.runtime.store.claims import Claims
 from agenttts.runtime.store.database import StoreLostError
 from agenttts.runtime.store.members import Member, Process
+from agenttts.runtime.store.wishes import Reply, Wish
 from agenttts.runtime.testing import FakeServer, Refusal
 from agenttts.runtime.till import Till
 from agenttts.runtime.worst import WorstCase, prompt_bound

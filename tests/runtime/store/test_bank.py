@@ -13,10 +13,11 @@ from agenttts.runtime.desk import Permit
 from agenttts.runtime.records import Message, Sample, SampleRequest
 from agenttts.runtime.store.accounts import Amount
 from agenttts.runtime.store.bank import BankStats, SampleBank, sample_key
-from agenttts.runtime.store.claims import Claims, Wish
+from agenttts.runtime.store.claims import Claims
 from agenttts.runtime.store.database import StoreError, open_database
 from agenttts.runtime.store.members import Member
 from agenttts.runtime.store.schema import META
+from agenttts.runtime.store.wishes import Wish
 
 
 def request(text="hi", **changes):

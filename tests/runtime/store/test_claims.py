@@ -12,8 +12,9 @@ from agenttts.runtime.desk import Permit
 from agenttts.runtime.records import Message, Sample, SampleRequest, Usage
 from agenttts.runtime.store.accounts import Amount, Caps
 from agenttts.runtime.store.bank import SampleBank, sample_key
-from agenttts.runtime.store.claims import Busy, Claims, Others, Refused, Reply, Wish
+from agenttts.runtime.store.claims import Claims
 from agenttts.runtime.store.members import Member, Process
+from agenttts.runtime.store.wishes import Busy, Others, Refused, Reply, Wish
 
 WORST = Amount(tokens=100, usd=1.0, seconds=5.0)
 ELSEWHERE = replace(Process.this(), place="another machine")
@@ -270,7 +271,8 @@ def test_a_reply_is_charged_even_if_the_claim_went_to_an_heir(process):
 CLAIMER = """
 import sys
 from agenttts.runtime.store.bank import SampleBank
-from agenttts.runtime.store.claims import Claims, Wish
+from agenttts.runtime.store.claims import Claims
+from agenttts.runtime.store.wishes import Wish
 from agenttts.runtime.store.members import Member
 from agenttts.runtime.store.accounts import Amount
 from agenttts.runtime.desk import Permit
