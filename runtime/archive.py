@@ -12,11 +12,12 @@ from agenttts.spec.model import Json
 
 
 def archive_digest(archive: Archive) -> str:
-    """Return SHA-256 over what was decided and measured, in order: allocation, state, score, item outcomes.
+    """Return SHA-256 over what was decided and measured, in order: allocation, state, score, item outcomes,
+    the finals after the trials.
 
     Times, ids, costs and machine facts stay out: two runs that decided and measured the same have one digest.
     """
-    document = [_trial_document(result) for result in archive.results]
+    document = [_trial_document(result) for result in (*archive.results, *archive.finals)]
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

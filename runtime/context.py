@@ -23,11 +23,12 @@ from agenttts.spec.model import Json, PipelineSpec
 class SearchContext:
     """One search and everything it may touch.
 
-    items: those of every trial. holdout: fresh items for the final check, may be empty. build: searcher for a
-    space. facts: written to the journal's first event. record: for the tracker. documents: artifacts to show
-    at the end. stop: asked often; True ends the search cleanly. clock: seconds, monotonic. now: seconds since
-    1970. ends_at: when the wall-clock limit is over, by `now`. balance: what the store says was spent.
-    agent: the language model that is asked, None for none.
+    items: those of every trial. further: the other items of the search part, for the finals. holdout: fresh
+    items for the final check. Both may be empty. build: searcher for a space. facts: written to the journal's
+    first event. record: for the tracker. documents: artifacts to show at the end. stop: asked often; True
+    ends the search cleanly. clock: seconds, monotonic. now: seconds since 1970. ends_at: when the wall-clock
+    limit is over, by `now`. balance: what the store says was spent. agent: the language model that is asked,
+    None for none.
     """
 
     search_id: str
@@ -38,6 +39,7 @@ class SearchContext:
     journal: EventLog
     build: Callable[[Space], Searcher]
     record: SearchRecord
+    further: tuple[Item, ...] = ()
     facts: Mapping[str, Json] = field(default_factory=dict)
     tracker: Tracker = field(default_factory=NullTracker)
     listener: ProgressListener = field(default_factory=Silent)

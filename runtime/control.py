@@ -18,23 +18,26 @@ from agenttts.runtime.agent.counsel import Counsel
 from agenttts.runtime.blocks import Failure, TrialOutcome
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.crew import Crew, Finished
-from agenttts.runtime.decision import best, best_so_far
+from agenttts.runtime.deciding import decide
+from agenttts.runtime.decision import best_so_far
 from agenttts.runtime.errors import Draining
+from agenttts.runtime.finals import Track, run_finals
 from agenttts.runtime.history import (
     Pending,
     encode_batch,
     encode_guidelines,
+    encode_heat,
     encode_measurement,
     replay,
 )
 from agenttts.runtime.holdout import Holdout, Unchecked, run_holdout
-from agenttts.runtime.ledger import Ledger, expected, pace
+from agenttts.runtime.ledger import Size, trial_refusal
 from agenttts.runtime.measuring import Measurement, Run, measure
 from agenttts.runtime.outcome import SearchOutcome, Status, outcome_document, search_end
 from agenttts.runtime.racing import dropped, race
-from agenttts.runtime.records import Proposal, TrialState, Usage
+from agenttts.runtime.records import Archive, Proposal, TrialResult, TrialState, Usage
 from agenttts.runtime.search.drawing import usable
-from agenttts.runtime.store.accounts import Account, Amount
+from agenttts.runtime.store.accounts import Account
 from agenttts.spec.model import Json
 
 LEAST_FAILED = 3
@@ -193,16 +196,12 @@ class _Search:
 
     def _refusal(self, pending: Pending, lengths: Lengths) -> str | None:
         """Say which limit would probably not cover a trial beside those that run, and the held-out check."""
-        if self._spec.search.limits == type(self._spec.search.limits)():
-            return None
-        account, items = self._account(), len(self._context.items)
-        known = pace(self._history.archive.results, account)
         mine = pending.proposal.allocation
         others = (running.proposal.allocation for running in self._running.values())
-        amounts = [expected(self._spec, other, lengths, items, known) for other in (mine, *others)]
-        check = expected(self._spec, mine, lengths, len(self._context.holdout))
-        spent = replace(account, reserved=Amount()).total  # what runs is expected as a whole
-        return Ledger(self._spec.search.limits, spent).refusal(sum(amounts, check))
+        finals = self._spec.search.finals if self._context.further else 0.0
+        size = Size(len(self._context.items), len(self._context.holdout), finals)
+        results = self._history.archive.results
+        return trial_refusal(self._spec, (mine, *others), lengths, size, results, self._account())
 
     def _collect(self) -> Stop | None:
         """Wait a little for a trial; record what has finished."""
@@ -239,9 +238,29 @@ class _Search:
         ordered = list(best_so_far(self._history.archive, self._spec.objective.direction))
         return ordered[-1][1] if ordered else None
 
+    def _finals(self, stop: Stop) -> Stop:
+        """Measure the best trials on further items; a search that is interrupted here can be resumed."""
+        lengths = self._history.lengths(self._planned)
+        track = Track(
+            self._context, self._crew, lengths, lambda: self._account().total, self._why_halted, self._settle
+        )
+        cut, halted = run_finals(track, self._history.archive), self._halted()
+        if cut is None:
+            return stop
+        if halted is not None and halted.status == "interrupted":
+            return halted
+        return _noting(stop, "finals ended early", cut.reason)
+
+    def _settle(self, heat: tuple[TrialResult, ...]) -> Archive:
+        self._write("heat_finished", encode_heat(heat))
+        self._history = self._history.settled(heat)
+        return self._history.archive
+
     def _finish(self, stop: Stop) -> SearchOutcome:
+        if stop.status in ("complete", "limit_reached"):
+            stop = self._finals(stop)
         context, archive = self._context, self._history.archive
-        decision = best(archive, self._spec.search.tolerance, self._spec.objective.direction)
+        decision = decide(self._spec, archive)
         lengths = self._history.lengths(self._planned)
         checked: Holdout | Unchecked = Unchecked("")
         if decision is not None and stop.status in ("complete", "limit_reached") and context.holdout:
@@ -249,7 +268,7 @@ class _Search:
                 context, self._crew, decision.winner, lengths, self._account().total, self._why_halted
             )
             if isinstance(checked, Unchecked):
-                stop = replace(stop, reason=f"{stop.reason}; no held-out check: {checked.reason}")
+                stop = _noting(stop, "no held-out check", checked.reason)
         if decision is None and stop.status == "complete":
             stop = Stop("failed", f"no trial is complete ({stop.reason})")
         account = self._account()
@@ -278,13 +297,18 @@ class _Search:
         """Return what was spent in all: as the store says, without one what the trials drew."""
         if self._context.balance is not None:
             return self._context.balance()
-        return Account(sum((result.drawn for result in self._history.archive.results), Usage()))
+        archive = self._history.archive
+        return Account(sum((result.drawn for result in (*archive.results, *archive.finals)), Usage()))
 
     def _write(self, kind: Any, payload: Json) -> None:
         """Write the next event: two processes that run one search would ruin it, so the later one stops."""
         number = self._events + 1
         self._context.journal.append(self._context.search_id, kind, payload, number)
         self._events = number
+
+
+def _noting(stop: Stop, what: str, why: str) -> Stop:
+    return replace(stop, reason=f"{stop.reason}; {what}: {why}")
 
 
 def _stopped_by(failure: Failure, finished: Finished) -> Stop:

@@ -1,6 +1,7 @@
 """Which allocation a search answers with: the cheapest one that is as good as the best, within a tolerance.
 
 Pure. The largest mean of many noisy trials is mostly luck, so ties are the normal case, and are reported.
+What makes a trial better than another is the caller's: `best` takes plain means, `deciding` knows more.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ LEAST_COVERAGE = 0.8
 class Decision:
     """The answer, and how it was reached.
 
-    winner: cheapest trial within tolerance of `leader`, the trial with the best mean.
+    winner: cheapest trial within tolerance of `leader`, the best one.
     eligible: every trial within tolerance, cheapest first. indistinguishable: trials whose paired difference
-    to the winner is not significant, best mean first, the winner left out.
+    to the winner is not significant, best first, the winner left out. comparisons: with how many trials the
+    winner was compared; the differences are significant, with 95 %, all together.
     """
 
     winner: TrialResult
@@ -31,6 +33,7 @@ class Decision:
     tolerance: float
     eligible: tuple[TrialResult, ...]
     indistinguishable: tuple[TrialResult, ...]
+    comparisons: int = 1
 
 
 def best(archive: Archive, tolerance: float, direction: Direction = "maximize") -> Decision | None:
@@ -42,11 +45,26 @@ def best(archive: Archive, tolerance: float, direction: Direction = "maximize") 
     ranked = _ranked(archive, direction)
     if not ranked:
         return None
-    top = ranked[0]
-    eligible = sorted((r for r in ranked if loss(top, r, direction) <= tolerance + 1e-12), key=cost_order)
-    winner = eligible[0]
-    others = tuple(r for r in ranked if r is not winner and indistinguishable(winner, r))
-    return Decision(winner, top, tolerance, tuple(eligible), others)
+    return choose(ranked, [loss(ranked[0], r, direction) for r in ranked], tolerance, ranked)
+
+
+def choose(
+    ranked: Sequence[TrialResult],
+    losses: Sequence[float],
+    tolerance: float,
+    compared: Sequence[TrialResult],
+) -> Decision:
+    """Decide among ranked trials, best first, at least one.
+
+    losses: by how much each is worse than the first. compared: all trials that count, best first; the winner
+    is told from each of them or not.
+    """
+    eligible = [r for r, lost in zip(ranked, losses, strict=True) if lost <= tolerance + 1e-12]
+    eligible = sorted(eligible, key=cost_order)
+    winner, others = eligible[0], [r for r in compared if r.number != eligible[0].number]
+    comparisons = max(1, len(others))
+    unsure = tuple(r for r in others if indistinguishable(winner, r, comparisons))
+    return Decision(winner, ranked[0], tolerance, tuple(eligible), unsure, comparisons)
 
 
 def leader(archive: Archive, direction: Direction = "maximize") -> TrialResult | None:
@@ -89,14 +107,16 @@ def loss(leader: TrialResult, other: TrialResult, direction: Direction) -> float
     return signed(leader, direction) - signed(other, direction)
 
 
-def difference_between(first: TrialResult, second: TrialResult) -> PairedDifference | None:
-    """Compare two trials over the items both scored: second minus first."""
-    return paired_difference(first.scores, second.scores)
+def difference_between(
+    first: TrialResult, second: TrialResult, comparisons: int = 1
+) -> PairedDifference | None:
+    """Compare two trials over the items both scored: second minus first. comparisons: made together."""
+    return paired_difference(first.scores, second.scores, comparisons)
 
 
-def indistinguishable(first: TrialResult, second: TrialResult) -> bool:
-    """Say whether the two trials show no significant difference."""
-    difference = difference_between(first, second)
+def indistinguishable(first: TrialResult, second: TrialResult, comparisons: int = 1) -> bool:
+    """Say whether the two trials show no significant difference. comparisons: made together."""
+    difference = difference_between(first, second, comparisons)
     return difference is None or not difference.significant
 
 

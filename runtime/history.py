@@ -3,6 +3,7 @@
 Event payloads: `search_started` free facts; `session_started` {}, when it is resumed; `proposal` a whole
 batch, so that none is ever half written, {batch, proposals: [{number, proposal, planned_cost}]};
 `trial_started` {number}; `trial_finished` {result, counts}; `guidelines` {after, guidelines};
+`heat_finished` {results}, a whole round of the finals, so that none is ever half written;
 `agent` one question with its reply, see `agent.dialogue`; `search_finished` {status, ...}.
 """
 
@@ -13,8 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from agenttts.compiler.lengths import Lengths
-from agenttts.runtime.measuring import Counts, Measurement, TrialCounts, calibrate
-from agenttts.runtime.records import Archive, Guideline, Proposal
+from agenttts.runtime.measuring import Counts, Measurement, TrialCounts, calibrate, joined
+from agenttts.runtime.records import Archive, Guideline, Proposal, TrialResult
 from agenttts.runtime.store.codec import (
     decode_guideline,
     decode_proposal,
@@ -88,6 +89,15 @@ class History:
         counts = {**self.counts, result.number: measured.counts}
         return replace(self, archive=self.archive.with_result(result), counts=counts, pending=pending)
 
+    def settled(self, heat: Iterable[TrialResult]) -> History:
+        """Return the history with what finalists scored on the further items of one round."""
+        finals = {known.number: known for known in self.archive.finals}
+        for result in heat:
+            before = finals.get(result.number)
+            finals[result.number] = result if before is None else joined(before, result)
+        ordered = tuple(finals[number] for number in sorted(finals))
+        return replace(self, archive=replace(self.archive, finals=ordered))
+
     def taught(self, guidelines: tuple[Guideline, ...], after: int) -> History:
         """Return the history with the guidelines told after so many results."""
         return replace(self, archive=self.archive.with_guidelines(guidelines), told=after)
@@ -131,6 +141,8 @@ def _apply(history: History, kind: str, payload: Any) -> History:
             return history.proposed(_decode_batch(payload))
         case "trial_finished":
             return history.finished(_decode_measurement(payload))
+        case "heat_finished":
+            return history.settled(map(decode_result, payload["results"]))
         case "guidelines":
             return history.taught(tuple(map(decode_guideline, payload["guidelines"])), payload["after"])
     return history
@@ -162,6 +174,11 @@ def encode_measurement(measured: Measurement) -> dict[str, Any]:
 def _decode_measurement(payload: dict[str, Any]) -> Measurement:
     counts = {stage: Counts(**count) for stage, count in payload["counts"].items()}
     return Measurement(decode_result(payload["result"]), counts)
+
+
+def encode_heat(heat: Iterable[TrialResult]) -> dict[str, Any]:
+    """Return the payload of a `heat_finished` event."""
+    return {"results": [encode_result(result) for result in heat]}
 
 
 def encode_guidelines(guidelines: tuple[Guideline, ...], after: int) -> dict[str, Any]:

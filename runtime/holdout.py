@@ -55,7 +55,7 @@ def run_holdout(
     refusal = halted() or Ledger(context.spec.search.limits, total).refusal(amount)
     if refusal:
         return Unchecked(refusal)
-    planned = _plan_anyway(context.spec, winner, lengths)
+    planned = plan_anyway(context.spec, winner, lengths)
     if planned is None:
         return Unchecked("the winner does not fit the budget by the lengths measured since")
     crew.submit(HOLDOUT, planned, Race((context.holdout,)))
@@ -75,7 +75,7 @@ def _checked(spec: PipelineSpec, winner: TrialResult, outcome: TrialOutcome) -> 
     return Holdout(summarise(result.scores), result.drawn)
 
 
-def _plan_anyway(spec: PipelineSpec, winner: TrialResult, lengths: Lengths) -> Plan | None:
+def plan_anyway(spec: PipelineSpec, winner: TrialResult, lengths: Lengths) -> Plan | None:
     """Plan a measured allocation: with today's lengths, else with the planned ones it was chosen under."""
     for known in (lengths, Lengths.planned(spec)):
         try:

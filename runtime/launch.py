@@ -128,6 +128,7 @@ def _search(request: Launch, opened: _Open, listener: ProgressListener) -> Searc
                 search_id=search_id,
                 spec=spec,
                 items=_items(request),
+                further=request.data.search[len(_items(request)) :],
                 holdout=request.data.holdout,
                 executor=executor,
                 journal=journal,

@@ -6,8 +6,8 @@ avoids to begin what would probably not come to its end, by what trials of this 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.compiler.cost import fuses_by_llm
@@ -74,6 +74,36 @@ def expected(
     once = sum(calls, Usage())
     tokens = round((once.prompt_tokens + once.output_tokens) * items * known.share)
     return Amount(tokens, once.usd * items * known.share, tokens * known.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many items a trial, the held-out check and, as a share of what trials spend, the finals take."""
+
+    items: int
+    holdout: int
+    finals: float = 0.0
+
+
+def trial_refusal(
+    spec: PipelineSpec,
+    trials: Sequence[Allocation],
+    lengths: Lengths,
+    size: Size,
+    results: tuple[TrialResult, ...],
+    account: Account,
+) -> str | None:
+    """Say which limit would probably not cover trials that run or shall begin, and what comes after them.
+
+    trials: the one that shall begin first. results: of the trials before them.
+    """
+    if spec.search.limits == Limits():
+        return None
+    known = pace(results, account)
+    running = (expected(spec, trial, lengths, size.items, known) for trial in trials)
+    check = expected(spec, trials[0], lengths, size.holdout)
+    spent = replace(account, reserved=Amount()).total  # what runs is expected as a whole
+    return Ledger(spec.search.limits, spent).refusal(sum(running, check + spent * size.finals))
 
 
 def _uses(spec: PipelineSpec, stage: StageSpec, choice: Choice, lengths: Lengths) -> Iterator[Usage]:

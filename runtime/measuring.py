@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agenttts.compiler.allocation import Allocation
 from agenttts.compiler.cost import Cost, budget, measured_cost
@@ -79,6 +79,32 @@ def measure(spec: PipelineSpec, run: Run, outcome: TrialOutcome) -> Measurement:
         problem, state = _too_expensive(spec, run, counts, cost), TrialState.INFEASIBLE
     amount = None if cost is None else cost.amount
     return Measurement(_result(run, state, amount, problem, outcome.items, spec.objective.stage), counts)
+
+
+def joined(first: TrialResult, second: TrialResult) -> TrialResult:
+    """Return two measurements of one trial, on different items, as one; it is in the state of the second."""
+    stages = first.stage_scores.keys() | second.stage_scores.keys()
+    scores = {**first.scores, **second.scores}
+    values = scored_values(scores)
+    return replace(
+        second,
+        scores=scores,
+        score=mean(values),
+        standard_error=standard_error(values),
+        stage_scores={s: {**first.stage_scores.get(s, {}), **second.stage_scores.get(s, {})} for s in stages},
+        measured_cost=_cost_of(first, second),
+        usage=first.usage + second.usage,
+        drawn=first.drawn + second.drawn,
+        seconds=first.seconds + second.seconds,
+    )
+
+
+def _cost_of(first: TrialResult, second: TrialResult) -> float | None:
+    """Return the mean cost of an item over both."""
+    if first.measured_cost is None or second.measured_cost is None:
+        return first.measured_cost if second.measured_cost is None else second.measured_cost
+    mine, other = len(first.scores), len(second.scores)
+    return (first.measured_cost * mine + second.measured_cost * other) / max(1, mine + other)
 
 
 def count_tokens(allocation: Allocation, items: Sequence[ItemOutcome]) -> dict[str, Counts]:

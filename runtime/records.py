@@ -7,7 +7,7 @@ worker, and written to the journal as JSON.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from agenttts.compiler.allocation import Allocation
@@ -184,19 +184,23 @@ class Guideline:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Every result and guideline of a search, in order; the controller's whole state."""
+    """Every result and guideline of a search, in order; the controller's whole state.
+
+    finals: what the best trials scored on further items at the end, one for each of them, by its number.
+    """
 
     results: tuple[TrialResult, ...] = ()
     guidelines: tuple[Guideline, ...] = ()
+    finals: tuple[TrialResult, ...] = ()
 
     def with_result(self, result: TrialResult) -> Archive:
         """Return the archive with one more result, kept in the order of trial numbers."""
         results = sorted((*self.results, result), key=lambda r: r.number)
-        return Archive(tuple(results), self.guidelines)
+        return replace(self, results=tuple(results))
 
     def with_guidelines(self, guidelines: tuple[Guideline, ...]) -> Archive:
         """Return the archive with more guidelines."""
-        return Archive(self.results, (*self.guidelines, *guidelines))
+        return replace(self, guidelines=(*self.guidelines, *guidelines))
 
     @property
     def complete(self) -> tuple[TrialResult, ...]:

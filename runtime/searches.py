@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from agenttts.runtime.checking import catalog
-from agenttts.runtime.decision import Decision, best
+from agenttts.runtime.deciding import decide
+from agenttts.runtime.decision import Decision
 from agenttts.runtime.history import replay
 from agenttts.runtime.plugins import plugins
 from agenttts.runtime.records import Archive, Item, TrialState, Usage
@@ -39,6 +40,7 @@ class Overrides:
     seed: int | None = None
     limits: tuple[tuple[str, float], ...] = ()
     racing: bool | None = None
+    finals: float | None = None
 
     def apply(self, spec: PipelineSpec) -> PipelineSpec:
         """Return the spec with its search changed; its digest stays that of the file."""
@@ -51,15 +53,16 @@ class Overrides:
     def document(self) -> dict[str, Any]:
         """Return the JSON form."""
         given = {"searcher": self.searcher, "trials": self.trials, "items": self.items, "seed": self.seed}
-        raced = {} if self.racing is None else {"racing": self.racing}
-        return {**given, **raced, "limits": dict(self.limits)}
+        later = {"racing": self.racing, "finals": self.finals}  # absent in older journals
+        known = {name: value for name, value in later.items() if value is not None}
+        return {**given, **known, "limits": dict(self.limits)}
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Overrides:
         """Read the JSON form back."""
         limits = tuple(sorted(document["limits"].items()))
         searcher, trials, items, seed = (document[name] for name in ("searcher", "trials", "items", "seed"))
-        return cls(searcher, trials, items, seed, limits, document.get("racing"))
+        return cls(searcher, trials, items, seed, limits, document.get("racing"), document.get("finals"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Recorded:
     @property
     def decision(self) -> Decision | None:
         """The answer the archive supports."""
-        return best(self.archive, self.spec.search.tolerance, self.spec.objective.direction)
+        return decide(self.spec, self.archive)
 
     @property
     def spent(self) -> Usage | None:

@@ -18,7 +18,8 @@ from agenttts.compiler.space import Space
 from agenttts.runtime.blocks import TrialOutcome
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.control import run_search
-from agenttts.runtime.decision import Decision, best
+from agenttts.runtime.deciding import decide
+from agenttts.runtime.decision import Decision
 from agenttts.runtime.executor import Progress
 from agenttts.runtime.listening import Silent
 from agenttts.runtime.outcome import SearchOutcome
@@ -162,12 +163,17 @@ class Simulated:
 
 
 def simulate(
-    world: World, items: Sequence[str] | None = None, journal: MemoryLog | None = None, **search: Any
+    world: World,
+    items: Sequence[str] | None = None,
+    further: Sequence[str] = (),
+    journal: MemoryLog | None = None,
+    **search: Any,
 ) -> Simulated:
     """Search a world.
 
     Args:
         items: those of every trial; None: the first of the world's, as many as its spec says.
+        further: those for the finals; none of them: no finals.
         journal: where the events go, None: nowhere that lasts.
         search: fields of the spec's `search` to change. Its limits never hold here: nothing is spent.
     """
@@ -181,6 +187,7 @@ def simulate(
             spec=spec,
             items=tuple(Item(item, {}) for item in chosen),
             holdout=(),
+            further=tuple(Item(item, {}) for item in further),
             executor=executor,
             journal=journal or MemoryLog(),
             build=lambda space: _Timed(spec, space, stopwatch),
@@ -251,6 +258,6 @@ class _Watcher(Silent):
         return Mark(len(self.archive.results), used.item_evaluations, used.budget_units)
 
     def _good_enough(self) -> bool:
-        decision = best(self.archive, self.spec.search.tolerance, self.spec.objective.direction)
+        decision = decide(self.spec, self.archive)
         true = self.world.truth(decision.winner.allocation) if decision else None
         return true is not None and regret(self.world, true) <= TARGET + 1e-12

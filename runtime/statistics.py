@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import fsum, sqrt
+from statistics import NormalDist
 
 import numpy as np
 
@@ -133,24 +134,37 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
     return Interval(float(low), float(high), "bootstrap")
 
 
-def student_t(freedom: int) -> float:
-    """Return the 97.5 % quantile of Student's t (within 0.1 %).
+def width(comparisons: int = 1) -> float:
+    """Return how many standard errors wide each of so many intervals is on each side, so that all of them
+    hold together with 95 % (Bonferroni).
 
-    >>> round(student_t(10), 2)
-    2.23
+    >>> round(width(), 2), round(width(49), 2)
+    (1.96, 3.28)
     """
-    if freedom <= len(SMALL_T):
+    return Z95 if comparisons <= 1 else NormalDist().inv_cdf(1 - 0.025 / comparisons)
+
+
+def student_t(freedom: int, comparisons: int = 1) -> float:
+    """Return the 97.5 % quantile of Student's t (within 0.1 %), for many comparisons the one that holds for
+    all of them (from five degrees of freedom on within 5 %).
+
+    >>> round(student_t(10), 2), round(student_t(49, 20), 2)
+    (2.23, 3.19)
+    """
+    if freedom <= len(SMALL_T) and comparisons <= 1:
         return SMALL_T[freedom - 1]
-    z, n = Z95, float(freedom)
+    z, n = width(comparisons), float(freedom)
     first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
     return z + first / n + second / n**2 + third / n**3
 
 
 def paired_difference(
-    first: Mapping[str, float | None], second: Mapping[str, float | None]
+    first: Mapping[str, float | None], second: Mapping[str, float | None], comparisons: int = 1
 ) -> PairedDifference | None:
     """Compare two trials over the items both scored: second minus first. None when they share no item.
+
+    comparisons: how many such intervals shall hold together.
 
     >>> paired_difference({"a": 0.0, "b": 1.0}, {"a": 1.0, "b": 1.0}).mean
     0.5
@@ -164,25 +178,26 @@ def paired_difference(
     unshared = len(first.keys() | second.keys()) - len(shared)
     centre = fsum(differences) / len(differences)
     error = standard_error(differences)
-    return PairedDifference(centre, error, _paired_interval(differences, binary), len(shared), unshared)
+    bounds = _paired_interval(differences, binary, comparisons)
+    return PairedDifference(centre, error, bounds, len(shared), unshared)
 
 
-def _paired_interval(differences: Sequence[float], binary: bool) -> Interval | None:
+def _paired_interval(differences: Sequence[float], binary: bool, comparisons: int) -> Interval | None:
     """Bonett and Price's for 0/1 scores (one more of each discordant pair), Student's t otherwise."""
     if len(differences) < 2:
         return None
     if binary:
-        return _centred([*differences, 1.0, -1.0], Z95, "bonett-price")
-    return _centred(differences, student_t(len(differences) - 1), "student-t")
+        return _centred([*differences, 1.0, -1.0], width(comparisons), "bonett-price")
+    return _centred(differences, student_t(len(differences) - 1, comparisons), "student-t")
 
 
-def _centred(values: Sequence[float], width: float, method: str) -> Interval:
-    """Return mean -+ width standard errors; Bonett and Price divide the variance by n, Student by n - 1."""
+def _centred(values: Sequence[float], errors: float, method: str) -> Interval:
+    """Return mean -+ so many standard errors; Bonett and Price divide the variance by n, Student by n - 1."""
     total = len(values)
     centre = fsum(values) / total
     divisor = total if method == "bonett-price" else total - 1
     error = sqrt(fsum((v - centre) ** 2 for v in values) / divisor / total)
-    return Interval(max(-1.0, centre - width * error), min(1.0, centre + width * error), method)
+    return Interval(max(-1.0, centre - errors * error), min(1.0, centre + errors * error), method)
 
 
 def item_order(tables: Iterable[Mapping[str, float | None]]) -> tuple[str, ...]:

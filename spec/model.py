@@ -249,8 +249,8 @@ class SearchSpec:
     """How to search. items: how many items of the search part every trial uses, None: all.
 
     stall_s: seconds without progress after which the search says what it waits for. agent: None means that
-    the rules decide alone. racing: a trial that
-    cannot win any more is dropped before it has seen all items.
+    the rules decide alone. racing: a trial that cannot win any more is dropped before it has seen all items.
+    finals: the best trials are measured on further items, by so many of the trials' item evaluations (share).
     """
 
     searcher: str = "agenttts"
@@ -261,6 +261,7 @@ class SearchSpec:
     items: int | None = None
     tolerance: float = 0.01
     racing: bool = True
+    finals: float = 0.2
     stall_s: float = 60.0
     limits: Limits = field(default_factory=Limits)
     agent: AgentSpec | None = None

@@ -88,7 +88,8 @@ def _prepared(
     check_items(items, len(data.search))
     search = loaded.spec.search
     used = drawn(data.search, items or search.items, search.seed if seed is None else seed)
-    overrides = Overrides(NAME, len(plan.allocations), len(used), seed, limits_of(limits), racing=False)
+    fixed = {"racing": False, "finals": 0.0}
+    overrides = Overrides(NAME, len(plan.allocations), len(used), seed, limits_of(limits), **fixed)
     place = home(Path.cwd())
     request = Launch(
         loaded=loaded,

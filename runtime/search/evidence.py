@@ -80,24 +80,30 @@ def read_evidence(
     """Read the archive: keep the trials that count in this space, and fit the landscape to them."""
     counted = sorted((*covered(archive.complete), *archive.dropped), key=lambda r: r.number)
     trials = tuple(r for r in counted if belongs(space, r.allocation))
-    most = max((scored_count(r) for r in trials), default=1)
-    points = [Point(r.allocation, signed(r, direction), error_of(r), scored_count(r) / most) for r in trials]
-    landscape = fit_landscape(Coder.of(space, insights), points)
+    landscape = fit_landscape(Coder.of(space.spec, insights), points_of(trials, direction))
     complete = [r for r in trials if r.state is TrialState.COMPLETE]
     promising = sorted(complete, key=lambda r: -signed(r, direction))[:MOST_POINTS]
     leaders = _leaders(space, promising, landscape) if landscape is not None else ()
     return Evidence(space, tolerance, direction, insights, trials, landscape, leaders, _groups(trials))
 
 
-def error_of(result: TrialResult) -> float:
-    """Return the score's standard error, a guess where there is none.
+def points_of(trials: Sequence[TrialResult], direction: Direction) -> list[Point]:
+    """Return what the landscape is fitted to."""
+    counts = [scored_count(r) for r in trials]
+    most = max(counts, default=1)
+    rows = zip(trials, counts, strict=True)
+    return [Point(r.allocation, signed(r, direction), error_of(r, n), n / most) for r, n in rows]
+
+
+def error_of(result: TrialResult, scored: int | None = None) -> float:
+    """Return the score's standard error, a guess where there is none. scored: items, where they are known.
 
     The few scores of a dropped trial may all be equal by luck, so its error is not believed to be small.
     """
     error = UNKNOWN_ERROR if result.standard_error is None else result.standard_error
     if result.state is not TrialState.DROPPED:
         return error
-    return max(error, WIDEST_ERROR / sqrt(scored_count(result) + 4))
+    return max(error, WIDEST_ERROR / sqrt((scored_count(result) if scored is None else scored) + 4))
 
 
 def _groups_of(allocation: Allocation) -> Iterator[tuple[str, Group]]:

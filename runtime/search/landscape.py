@@ -18,8 +18,8 @@ import numpy as np
 
 from agenttts.compiler.allocation import Allocation
 from agenttts.compiler.sizes import by_size
-from agenttts.compiler.space import Space
 from agenttts.runtime.search.insights import Insights
+from agenttts.spec.model import PipelineSpec
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -86,9 +86,9 @@ class Coder:
     insights: Insights
 
     @classmethod
-    def of(cls, space: Space, insights: Insights) -> Coder:
-        """Read the models of every stage from the space."""
-        orders = (by_size(space.spec, stage) for stage in space.spec.model_stages)
+    def of(cls, spec: PipelineSpec, insights: Insights) -> Coder:
+        """Read the models of every stage from the spec."""
+        orders = (by_size(spec, stage) for stage in spec.model_stages)
         return cls(tuple({model: rank for rank, model in enumerate(order)} for order in orders), insights)
 
     def encode(self, allocations: Sequence[Allocation]) -> Array:

@@ -29,6 +29,10 @@ class Amount:
         """Add member by member."""
         return Amount(self.tokens + other.tokens, self.usd + other.usd, self.seconds + other.seconds)
 
+    def __mul__(self, factor: float) -> Amount:
+        """Multiply member by member."""
+        return Amount(round(self.tokens * factor), self.usd * factor, self.seconds * factor)
+
     def __bool__(self) -> bool:
         """Whether it is more than nothing."""
         return self != Amount()

@@ -25,6 +25,7 @@ Kind = Literal[
     "proposal",
     "trial_started",
     "trial_finished",
+    "heat_finished",
     "guidelines",
     "agent",
     "search_finished",

@@ -22,7 +22,7 @@ RECORDING = ROOT / "examples" / "01-two-hop-qa" / "landscape.parquet"
 BUDGETS = (70_000_000, 140_000_000, 210_000_000)
 EXAMPLES = {f"two-hop-qa at {budget // 1_000_000} M": float(budget) for budget in BUDGETS}
 WORLDS = (*EXAMPLES, *TRUE, *ADVERSARIAL)
-TRIALS, ITEMS = 50, 50
+TRIALS, ITEMS, FURTHER = 50, 50, 200
 SIZES = (25, 50, 75, 100, 200)
 SIZED = ("two-hop-qa at 210 M", "different-models", "coupled", "small-always")
 SIZED_SEARCHERS = ("agenttts", "random")
@@ -75,10 +75,10 @@ def measure(run: Run) -> dict[str, Any]:
     """Search once; the seed also says which items the trials measure."""
     world = world_of(run.world)
     items = list(world.items)
-    chosen = sorted(Random(f"items {run.seed}").sample(range(len(items)), run.items))
-    found = simulate(
-        world, [items[n] for n in chosen], searcher=run.searcher, trials=TRIALS, batch=5, seed=run.seed
-    )
+    drawn = Random(f"items {run.seed}").sample(range(len(items)), len(items))
+    chosen = [items[n] for n in sorted(drawn[: run.items])]
+    further = [items[n] for n in drawn[run.items : run.items + FURTHER]]
+    found = simulate(world, chosen, further, searcher=run.searcher, trials=TRIALS, batch=5, seed=run.seed)
     reached = found.reached
     return {
         **asdict(run),
