@@ -26,7 +26,7 @@ Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 MOST_POINTS = 160
 NEXT_SIZE = 0.6  # likeness of two models one step apart in size
 DEVIATIONS = (0.06, 0.12, 0.25)  # of scores over the space
-LENGTHS = (0.8, 1.6)  # of log samples
+LENGTHS = (1.6, 3.2)  # of log samples
 NOISE = (0.3, 1.0)  # share of the trials' own variance: shared items make them err together
 
 
