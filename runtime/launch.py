@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
 from agenttts.runtime.agent.line import Surveillance
 from agenttts.runtime.agent.opening import Wanted, agent_line, wanted_agent
+from agenttts.runtime.artifacts import REPORT, artifacts
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.control import run_search
 from agenttts.runtime.data import DataSet
@@ -27,14 +26,12 @@ from agenttts.runtime.listening import ProgressListener
 from agenttts.runtime.outcome import SearchOutcome
 from agenttts.runtime.provenance import provenance
 from agenttts.runtime.records import Item
-from agenttts.runtime.report.page import render
 from agenttts.runtime.search.protocol import Searcher
 from agenttts.runtime.search.registry import create_searcher
-from agenttts.runtime.searches import Overrides, data_digest, facts_of, read_search, report_of, search_id_for
+from agenttts.runtime.searches import Overrides, data_digest, facts_of, read_search, search_id_for
 from agenttts.runtime.session import Session, workers
 from agenttts.runtime.spec_files import Loaded
 from agenttts.runtime.store.claims import Claims
-from agenttts.runtime.store.codec import encode_guideline, encode_result
 from agenttts.runtime.store.journal import Event, Journal
 from agenttts.runtime.store.leases import lease
 from agenttts.runtime.tracking import MlflowTracker, Place, SearchRecord
@@ -202,16 +199,9 @@ def _facts(request: Launch, digest: str) -> dict[str, Json]:
 
 def _documents(journal: Journal, outcome: SearchOutcome, path: Path) -> Mapping[str, str]:
     """Write the report page and return the artifacts for the tracker."""
-    recorded = read_search(journal, outcome.search_id)
-    page = render(report_of(recorded, datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")))
-    write_text(path, page)
-    archive = {
-        "results": [encode_result(result) for result in outcome.archive.results],
-        "guidelines": [encode_guideline(guideline) for guideline in outcome.archive.guidelines],
-    }
-    talks = [event.payload for event in journal.read(outcome.search_id) if event.kind == "agent"]
-    more = {"agent.json": json.dumps(talks, indent=1)} if talks else {}
-    return {"report.html": page, "archive.json": json.dumps(archive, indent=1), **more}
+    documents = artifacts(read_search(journal, outcome.search_id), time.time())
+    write_text(path, documents[REPORT])
+    return documents
 
 
 @contextlib.contextmanager

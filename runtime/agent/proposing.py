@@ -37,10 +37,10 @@ def propose(
     found: list[Proposal] = []
     messages = _opening(brief, archive, count, guidelines)
     for _ in range(brief.agent.refusals + 1 if count > 0 else 0):
-        reply = yield Ask("proposals", messages, candidates_schema(brief.space))
+        reply = yield Ask("proposals", messages, candidates_schema(brief.space), count)
         if reply.text is None:
             break
-        refusals = _judged(reply.text, judge, taken, found, count)
+        refusals = judged(reply.text, judge, taken, found, count)
         if len(found) >= count:
             break
         told = _told(refusals, found, count - len(found))
@@ -49,8 +49,8 @@ def propose(
     return tuple(found)
 
 
-def _judged(text: str, judge: Judge, taken: set[Allocation], found: list[Proposal], count: int) -> list[str]:
-    """Add what can be used to `found`; return why the rest cannot."""
+def judged(text: str, judge: Judge, taken: set[Allocation], found: list[Proposal], count: int) -> list[str]:
+    """Add what can be used of an answer to `taken` and `found`; return why the rest cannot."""
     refusals: dict[str, None] = {}
     for candidate in elements(text, "candidates"):
         if len(found) >= count:

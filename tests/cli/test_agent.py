@@ -45,4 +45,15 @@ def test_the_agent_is_heard_and_its_talk_is_an_artifact(
     store = next(tmp_path.rglob("store.db"))
     events = Journal(f"sqlite:///{store}").read(done.json["search_id"])
     assert [event.payload for event in events if event.kind == "agent"] == talks
+    page = next(path for path in tmp_path.rglob("report.html") if path.is_file()).read_text("utf-8")
+    for words in (
+        "The search agent <strong>talker</strong>",
+        "Batch 2",
+        "written after 2 trials by",
+        "Dialogue",
+    ):
+        assert words in page
+    figures = run("report", done.json["search_id"], "--json").json["agent"]
+    assert figures["questions"] == len(talks) and len(figures["batches"]) == 2
+    assert {lesson["author"] for lesson in figures["lessons"]} == {"agent"}
     assert agent.keys[0] == f"Bearer {CANARY}" and set(models.keys) == {"Bearer none"}
