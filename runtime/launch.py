@@ -15,6 +15,7 @@ from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
 from agenttts.runtime.agent.line import Surveillance
 from agenttts.runtime.agent.opening import Wanted, agent_line, wanted_agent
+from agenttts.runtime.agent.similar import FACT, named_search, with_similar
 from agenttts.runtime.artifacts import REPORT, artifacts
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.control import run_search
@@ -72,13 +73,15 @@ def launch(request: Launch, listener: ProgressListener) -> Launched:
     assert request.loaded.spec is not None
     spec = request.overrides.apply(request.loaded.spec)
     wanted = wanted_agent(spec, os.environ)
-    _searcher(spec)(Space.of(spec, Lengths.planned(spec)))  # refuses wrong options before anything starts
+    if named_search(spec) is None:
+        _searcher(spec)(Space.of(spec, Lengths.planned(spec)))  # refuses wrong options before anything starts
     digest = digest_of(request)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(contextlib.closing(Journal(request.store_url, patience_s=RESTART_S)))
         search_id = request.search_id or search_id_for(
             journal, request.loaded.spec, digest, request.overrides
         )
+        spec = with_similar(spec, journal, journal.read(search_id))
         member = stack.enter_context(lease(request.store_url, search_id))
         claims = Claims(journal.engine, member, search_id)
         claims.settle_left()
@@ -130,7 +133,7 @@ def _search(request: Launch, opened: _Open, listener: ProgressListener) -> Searc
                 journal=journal,
                 build=_searcher(spec),
                 record=_record(request, spec, search_id, opened.digest, resumed=bool(events)),
-                facts=_facts(request, opened.digest),
+                facts=_facts(request, spec, opened.digest),
                 tracker=opened.tracker,
                 listener=listener,
                 documents=lambda outcome: _documents(journal, outcome, request.home.report(search_id)),
@@ -183,8 +186,11 @@ def _record(request: Launch, spec: PipelineSpec, search_id: str, digest: str, re
     )
 
 
-def _facts(request: Launch, digest: str) -> dict[str, Json]:
+def _facts(request: Launch, spec: PipelineSpec, digest: str) -> dict[str, Json]:
     source = provenance(request.loaded.folder)
+    assert request.loaded.spec is not None
+    named = named_search(request.overrides.apply(request.loaded.spec))
+    similar = {} if named is None else {FACT: spec.search.options[FACT]}
     return facts_of(
         request.loaded.text,
         request.loaded.files,
@@ -194,6 +200,7 @@ def _facts(request: Launch, digest: str) -> dict[str, Json]:
         dirty=source.dirty,
         version=version("agenttts"),
         folder=str(request.loaded.folder),
+        **similar,
     )
 
 
