@@ -9,8 +9,9 @@ With T trials, I items per trial and H held-out items, per item and measure (cal
 - high = (T * I + H) * sum over stages of the dearest choice that fits, nothing reused; its cost is capped at
   the budget.
 
-A searcher that settles on few allocations reuses more, and racing stops trials early, so expected leans high.
-The search agent's own tokens are not part of it.
+A searcher that settles on few allocations reuses more, and racing stops trials early, so expected leans
+high; low is what is left when both do all they can. The search agent's own tokens stand apart, see
+`agent_estimate`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from agenttts.compiler.agent_estimate import AgentEstimate, estimate_agent
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.compiler.cost import Cost
 from agenttts.compiler.footprint import Footprint, drawing, fusing
@@ -33,6 +35,7 @@ class Estimate:
     """Three footprints of a search, and the sizes they were computed for.
 
     allocations: the space's count; slightly too few where not allocations_exact (see `Space`).
+    racing: trials may be dropped early, which only low reckons with. agent: None where none is asked.
     """
 
     low: Footprint
@@ -44,6 +47,8 @@ class Estimate:
     allocations: int
     allocations_exact: bool
     limit: Cost
+    racing: bool = False
+    agent: AgentEstimate | None = None
 
     def document(self) -> dict[str, object]:
         """Return the JSON form: a range per measure; `usd` is null where some model has no price."""
@@ -60,6 +65,8 @@ class Estimate:
             },
             "cost": self._range(lambda row: Cost(row.cost, unit).document()),
             "usd": self._range(lambda row: row.usd) if priced else None,
+            "racing": self.racing,
+            "agent": self.agent.document() if self.agent else None,
         }
 
     def _range(self, measure: Callable[[Footprint], object]) -> dict[str, object]:
@@ -88,6 +95,8 @@ def estimate(spec: PipelineSpec, lengths: Lengths, items: int, holdout_items: in
         allocations=space.count(),
         allocations_exact=space.count_is_exact,
         limit=space.limit,
+        racing=spec.search.racing,
+        agent=estimate_agent(space),
     )
 
 

@@ -129,12 +129,14 @@ def replay(events: Iterable[Event]) -> History:
     """Rebuild the history from a search's events; unknown kinds say nothing about it."""
     history = History()
     for event in events:
-        history = _apply(history, event.kind, event.payload)
+        history = advance(history, event)
     return history
 
 
-def _apply(history: History, kind: str, payload: Any) -> History:
-    match kind:
+def advance(history: History, event: Event) -> History:
+    """Return the history after one more event."""
+    payload: Any = event.payload
+    match event.kind:
         case "search_started":
             return replace(history, started=True)
         case "proposal":

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +15,8 @@ from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
 from agenttts.runtime.agent.line import Surveillance
 from agenttts.runtime.agent.opening import Wanted, agent_line, wanted_agent
+from agenttts.runtime.agent.similar import FACT, named_search, with_similar
+from agenttts.runtime.artifacts import REPORT, artifacts
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.control import run_search
 from agenttts.runtime.data import DataSet
@@ -27,14 +27,12 @@ from agenttts.runtime.listening import ProgressListener
 from agenttts.runtime.outcome import SearchOutcome
 from agenttts.runtime.provenance import provenance
 from agenttts.runtime.records import Item
-from agenttts.runtime.report.page import render
 from agenttts.runtime.search.protocol import Searcher
 from agenttts.runtime.search.registry import create_searcher
-from agenttts.runtime.searches import Overrides, data_digest, facts_of, read_search, report_of, search_id_for
+from agenttts.runtime.searches import Overrides, data_digest, facts_of, read_search, search_id_for
 from agenttts.runtime.session import Session, workers
 from agenttts.runtime.spec_files import Loaded
 from agenttts.runtime.store.claims import Claims
-from agenttts.runtime.store.codec import encode_guideline, encode_result
 from agenttts.runtime.store.journal import Event, Journal
 from agenttts.runtime.store.leases import lease
 from agenttts.runtime.tracking import MlflowTracker, Place, SearchRecord
@@ -75,13 +73,15 @@ def launch(request: Launch, listener: ProgressListener) -> Launched:
     assert request.loaded.spec is not None
     spec = request.overrides.apply(request.loaded.spec)
     wanted = wanted_agent(spec, os.environ)
-    _searcher(spec)(Space.of(spec, Lengths.planned(spec)))  # refuses wrong options before anything starts
+    if named_search(spec) is None:
+        _searcher(spec)(Space.of(spec, Lengths.planned(spec)))  # refuses wrong options before anything starts
     digest = digest_of(request)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(contextlib.closing(Journal(request.store_url, patience_s=RESTART_S)))
         search_id = request.search_id or search_id_for(
             journal, request.loaded.spec, digest, request.overrides
         )
+        spec = with_similar(spec, journal, journal.read(search_id))
         member = stack.enter_context(lease(request.store_url, search_id))
         claims = Claims(journal.engine, member, search_id)
         claims.settle_left()
@@ -134,7 +134,7 @@ def _search(request: Launch, opened: _Open, listener: ProgressListener) -> Searc
                 journal=journal,
                 build=_searcher(spec),
                 record=_record(request, spec, search_id, opened.digest, resumed=bool(events)),
-                facts=_facts(request, opened.digest),
+                facts=_facts(request, spec, opened.digest),
                 tracker=opened.tracker,
                 listener=listener,
                 documents=lambda outcome: _documents(journal, outcome, request.home.report(search_id)),
@@ -187,8 +187,11 @@ def _record(request: Launch, spec: PipelineSpec, search_id: str, digest: str, re
     )
 
 
-def _facts(request: Launch, digest: str) -> dict[str, Json]:
+def _facts(request: Launch, spec: PipelineSpec, digest: str) -> dict[str, Json]:
     source = provenance(request.loaded.folder)
+    assert request.loaded.spec is not None
+    named = named_search(request.overrides.apply(request.loaded.spec))
+    similar = {} if named is None else {FACT: spec.search.options[FACT]}
     return facts_of(
         request.loaded.text,
         request.loaded.files,
@@ -198,21 +201,15 @@ def _facts(request: Launch, digest: str) -> dict[str, Json]:
         dirty=source.dirty,
         version=version("agenttts"),
         folder=str(request.loaded.folder),
+        **similar,
     )
 
 
 def _documents(journal: Journal, outcome: SearchOutcome, path: Path) -> Mapping[str, str]:
     """Write the report page and return the artifacts for the tracker."""
-    recorded = read_search(journal, outcome.search_id)
-    page = render(report_of(recorded, datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")))
-    write_text(path, page)
-    archive = {
-        "results": [encode_result(result) for result in outcome.archive.results],
-        "guidelines": [encode_guideline(guideline) for guideline in outcome.archive.guidelines],
-    }
-    talks = [event.payload for event in journal.read(outcome.search_id) if event.kind == "agent"]
-    more = {"agent.json": json.dumps(talks, indent=1)} if talks else {}
-    return {"report.html": page, "archive.json": json.dumps(archive, indent=1), **more}
+    documents = artifacts(read_search(journal, outcome.search_id), time.time())
+    write_text(path, documents[REPORT])
+    return documents
 
 
 @contextlib.contextmanager

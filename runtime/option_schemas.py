@@ -23,6 +23,7 @@ def _options(required: tuple[str, ...] = (), **properties: Json) -> Schema:
 
 INSIGHTS = ("insight1", "insight2", "insight3")
 TEXT: Schema = {"type": "string", "minLength": 1}
+TEXT_OR_TEXTS: Schema = {"type": ["string", "array"], "minLength": 1, "minItems": 1, "items": TEXT}
 SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 FIELD: Schema = {"type": "string", "minLength": 1, "format": "field"}
 METRIC = _options(("target",), target=FIELD, field=TEXT)
@@ -54,9 +55,7 @@ OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
         ),
         "llm-zero-shot": _options(failure_quota=SHARE),
         "agenthpo": _options(failure_quota=SHARE),
-        "mlcopilot": _options(
-            ("similar",), similar={"type": "array", "minItems": 1, "items": TEXT}, failure_quota=SHARE
-        ),
+        "mlcopilot": _options(("similar",), similar=TEXT_OR_TEXTS, failure_quota=SHARE),
         "bayes": _options(sampler={"enum": ["tpe", "gp"]}, failure_quota=SHARE),
         **dict.fromkeys(("evolution", "exhaustive", "random"), _options(failure_quota=SHARE)),
     },

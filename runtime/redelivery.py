@@ -5,20 +5,17 @@ What MLflow already has stays as it is, so doing it again changes nothing.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from agenttts.compiler.lengths import Lengths
+from agenttts.runtime.artifacts import artifacts
 from agenttts.runtime.decision import best_so_far
 from agenttts.runtime.outcome import SearchOutcome, search_end
 from agenttts.runtime.records import Usage
-from agenttts.runtime.report.page import render
-from agenttts.runtime.searches import Recorded, read_search, report_of
+from agenttts.runtime.searches import Recorded, read_search
 from agenttts.runtime.store.accounts import Account
-from agenttts.runtime.store.codec import encode_guideline, encode_result
 from agenttts.runtime.store.journal import Event, Journal
 from agenttts.runtime.tracking import MlflowTracker, Place, SearchEnd, SearchRecord
 
@@ -95,14 +92,4 @@ def _end(recorded: Recorded, ended: float) -> SearchEnd:
         account=Account(recorded.spent or Usage()),
         lengths=Lengths.planned(recorded.spec),
     )
-    return search_end(outcome, _documents(recorded, ended))
-
-
-def _documents(recorded: Recorded, ended: float) -> Mapping[str, str]:
-    """Return the artifacts, as the search itself shows them at its end."""
-    page = render(report_of(recorded, datetime.fromtimestamp(ended, UTC).strftime("%Y-%m-%d %H:%M UTC")))
-    archive = {
-        "results": [encode_result(result) for result in recorded.archive.results],
-        "guidelines": [encode_guideline(guideline) for guideline in recorded.archive.guidelines],
-    }
-    return {"report.html": page, "archive.json": json.dumps(archive, indent=1)}
+    return search_end(outcome, artifacts(recorded, ended))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from agenttts.runtime.agent.record import agent_record
 from agenttts.runtime.checking import catalog
 from agenttts.runtime.deciding import decide
 from agenttts.runtime.decision import Decision
@@ -67,7 +68,10 @@ class Overrides:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A search read back. status: `running` until it said how it ended. facts: what it began with."""
+    """A search read back.
+
+    status: `running` until it said how it ended. facts: what it began with. events: all of them, in order.
+    """
 
     search_id: str
     status: str
@@ -76,6 +80,7 @@ class Recorded:
     archive: Archive
     began: float
     finished: Mapping[str, Any] | None
+    events: tuple[Event, ...] = ()
 
     @property
     def decision(self) -> Decision | None:
@@ -148,7 +153,8 @@ def read_search(journal: Journal, search_id: str) -> Recorded:
     spec = Overrides.read(facts["overrides"]).apply(checked.spec)
     ends: list[Any] = [event.payload for event in events if event.kind == "search_finished"]
     finished = ends[-1] if ends else None
-    return Recorded(search_id, _status(events), spec, facts, replay(events).archive, events[0].at, finished)
+    archive = replay(events).archive
+    return Recorded(search_id, _status(events), spec, facts, archive, events[0].at, finished, tuple(events))
 
 
 def loaded_of(recorded: Recorded) -> Loaded:
@@ -180,7 +186,8 @@ def report_of(recorded: Recorded, finished: str) -> ReportData:
         holdout=recorded.holdout,
         spent=recorded.spent,
     )
-    return report_data(recorded.spec, recorded.archive, header)
+    record = agent_record(recorded.spec, recorded.events)
+    return report_data(recorded.spec, recorded.archive, header, record)
 
 
 def facts_of(text: str, files: Mapping[str, str], overrides: Overrides, **more: Json) -> dict[str, Json]:

@@ -15,15 +15,17 @@ from agenttts.runtime.values import digest
 from agenttts.spec.model import Json
 
 _T = TypeVar("_T")
+Purpose = Literal["guidelines", "proposals"]
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question. schema: JSON Schema of the answer wanted."""
+    """One question. schema: JSON Schema of the answer wanted. wanted: how many proposals in this dialogue."""
 
-    purpose: Literal["guidelines", "proposals"]
+    purpose: Purpose
     messages: tuple[Message, ...]
     schema: Mapping[str, Json]
+    wanted: int = 0
 
     @property
     def digest(self) -> str:
@@ -63,6 +65,7 @@ def encode_exchange(ask: Ask, reply: Reply) -> dict[str, Any]:
     return {
         "digest": ask.digest,
         "purpose": ask.purpose,
+        "wanted": ask.wanted,
         "messages": [{"role": m.role, "content": m.content} for m in ask.messages],
         "reply": reply.text,
         "problem": reply.problem,

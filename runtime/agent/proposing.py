@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agenttts.compiler.allocation import Allocation
-from agenttts.runtime.agent.brief import Brief
+from agenttts.runtime.agent.brief import LONGEST_GUIDELINE, MOST_GUIDELINES, Brief
 from agenttts.runtime.agent.candidates import Judge, RefusalError
 from agenttts.runtime.agent.dialogue import Ask, Talk
 from agenttts.runtime.agent.facts import encoded, short
@@ -37,10 +37,10 @@ def propose(
     found: list[Proposal] = []
     messages = _opening(brief, archive, count, guidelines)
     for _ in range(brief.agent.refusals + 1 if count > 0 else 0):
-        reply = yield Ask("proposals", messages, candidates_schema(brief.space))
+        reply = yield Ask("proposals", messages, candidates_schema(brief.space), count)
         if reply.text is None:
             break
-        refusals = _judged(reply.text, judge, taken, found, count)
+        refusals = judged(reply.text, judge, taken, found, count)
         if len(found) >= count:
             break
         told = _told(refusals, found, count - len(found))
@@ -49,8 +49,8 @@ def propose(
     return tuple(found)
 
 
-def _judged(text: str, judge: Judge, taken: set[Allocation], found: list[Proposal], count: int) -> list[str]:
-    """Add what can be used to `found`; return why the rest cannot."""
+def judged(text: str, judge: Judge, taken: set[Allocation], found: list[Proposal], count: int) -> list[str]:
+    """Add what can be used of an answer to `taken` and `found`; return why the rest cannot."""
     refusals: dict[str, None] = {}
     for candidate in elements(text, "candidates"):
         if len(found) >= count:
@@ -81,7 +81,7 @@ def _opening(brief: Brief, archive: Archive, count: int, guidelines: Sequence[Js
         situation=brief.situation(),
         trials=brief.trials(archive),
         tried=brief.tried(archive),
-        similar=encoded([short(text) for text in brief.style.similar]) if brief.style.similar else "",
+        similar=encoded(_similar(brief)) if brief.style.similar else "",
         guidelines=encoded(list(guidelines)) if guidelines else "",
         left=max(0, brief.spec.search.trials - len(archive.results)),
         limits=brief.limits(),
@@ -89,6 +89,10 @@ def _opening(brief: Brief, archive: Archive, count: int, guidelines: Sequence[Js
         example=_example(brief),
     )
     return Message("system", render("system")), Message("user", prompt)
+
+
+def _similar(brief: Brief) -> list[Json]:
+    return [short(text, LONGEST_GUIDELINE) for text in brief.style.similar[-MOST_GUIDELINES:]]
 
 
 def _example(brief: Brief) -> str:

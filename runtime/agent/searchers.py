@@ -146,8 +146,8 @@ def mlcopilot(
     similar = options.get("similar")
     texts = [text for text in similar if isinstance(text, str)] if isinstance(similar, list) else []
     if not texts:
-        what = f"must be a list of guidelines, got {similar!r}"
-        raise OptionError(f"/search/options/similar: {what}. Write those of a similar search.")
+        what = f"must be a list of guidelines, or the id of a search of the store, got {similar!r}"
+        raise OptionError(f"/search/options/similar: {what}. Name a similar search.")
     return PromptSearch(_brief("mlcopilot", spec, space, Style(similar=tuple(texts))), seed, guided=True)
 
 

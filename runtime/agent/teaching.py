@@ -61,6 +61,11 @@ def _points(brief: Brief, archive: Archive, known: Collection[int]) -> Talk[list
     return []
 
 
+def holds_points(text: str, known: Collection[int]) -> bool:
+    """Tell whether an answer holds a guideline that can be used. known: numbers of the trials there are."""
+    return bool(_read(text, known))
+
+
 def _read(text: str, known: Collection[int]) -> list[Point]:
     found = (_point(element, known) for element in elements(text, "guidelines"))
     return [point for point in found if point is not None][:MOST_POINTS]

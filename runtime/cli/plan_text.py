@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from agenttts.spec.model import PipelineSpec
@@ -65,8 +66,25 @@ def _estimate_lines(guess: dict[str, Any]) -> list[str]:
     lines += [row(f"{kind} tokens", guess["tokens"][kind]) for kind in ("prompt", "output")]
     lines.append(row("cost", guess["cost"]))
     if guess["usd"] is not None:
-        lines.append(row("US dollars", {name: dollars(value) for name, value in guess["usd"].items()}))
+        lines.append(row("US dollars", _dollars(guess["usd"])))
+    if guess["agent"] is not None:
+        lines += _agent_lines(guess["agent"], row)
+    if guess["racing"]:
+        lines.append(
+            "Racing drops trials that cannot win: it may end nearer to low (--no-racing: it does not)."
+        )
     return lines
+
+
+def _agent_lines(guess: dict[str, Any], row: Callable[[str, dict[str, Any]], str]) -> list[str]:
+    lines = [row("search agent, calls", guess["calls"])]
+    lines += [row(f"search agent, {kind} tokens", guess["tokens"][kind]) for kind in ("prompt", "output")]
+    priced = guess["usd"] and row("search agent, US dollars", _dollars(guess["usd"]))
+    return [*lines, priced or "search agent: no price in the spec, so its dollars are not known"]
+
+
+def _dollars(values: dict[str, float]) -> dict[str, str]:
+    return {name: dollars(value) for name, value in values.items()}
 
 
 def _cell(value: Any) -> str:

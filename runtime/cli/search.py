@@ -34,6 +34,11 @@ TRACKING = ("http://", "https://", "sqlite:///", "postgresql", "mysql", "mssql",
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials, instead of the spec's.")
 @click.option("--items", type=click.IntRange(min=1), help="Items per trial, instead of the spec's.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the searcher, instead of the spec's.")
+@click.option(
+    "--racing/--no-racing",
+    default=None,
+    help="Drop trials early that cannot win, or give every trial all items, instead of what the spec says.",
+)
 @common.LIMIT
 @common.RAY
 @common.TRACKING
@@ -46,6 +51,7 @@ def search(
     trials: int | None,
     items: int | None,
     seed: int | None,
+    racing: bool | None,
     limits: tuple[str, ...],
     ray_address: str | None,
     tracking_uri: str | None,
@@ -61,7 +67,7 @@ def search(
     check_tracking(tracking_uri)
     place = home(Path.cwd())
     store_url = store or place.store_url
-    asked = _Asked(searcher, trials, items, seed, limits)
+    asked = _Asked(searcher, trials, items, seed, limits, racing)
     loaded, overrides = _meant(spec, search_id, store_url, asked)
     data = common.read_items(loaded)
     check_items(items, len(data.search))
@@ -99,13 +105,19 @@ class _Asked:
     items: int | None
     seed: int | None
     limits: tuple[str, ...]
+    racing: bool | None = None
 
     def overrides(self) -> Overrides:
         """Return them checked."""
         from agenttts.runtime.searches import Overrides
 
         return Overrides(
-            known_searcher(self.searcher), self.trials, self.items, self.seed, limits_of(self.limits)
+            known_searcher(self.searcher),
+            self.trials,
+            self.items,
+            self.seed,
+            limits_of(self.limits),
+            self.racing,
         )
 
 

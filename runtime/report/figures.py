@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from agenttts.compiler.allocation import Choice
+from agenttts.runtime.agent.record import AgentRecord
 from agenttts.runtime.archive import archive_digest, pareto_front
 from agenttts.runtime.decision import (
     Decision,
@@ -93,6 +94,7 @@ class ReportData:
     """Everything a report says. rows: best score first, trials without a score last.
 
     progress: (trial number, score, best so far) in order. spent: what was drawn; needed: without a bank.
+    agent: the proposals, refusals, guidelines and the dialogue.
     """
 
     pipeline: str
@@ -111,14 +113,17 @@ class ReportData:
     progress: tuple[tuple[int, float | None, float | None], ...]
     stages: tuple[StageFigure, ...]
     guidelines: tuple[Guideline, ...]
+    agent: AgentRecord
     states: Mapping[str, int]
     spent: Usage
     needed: Usage
     seconds: float
 
 
-def report_data(spec: PipelineSpec, archive: Archive, header: ReportHeader) -> ReportData:
-    """Read every number of the report from the archive."""
+def report_data(
+    spec: PipelineSpec, archive: Archive, header: ReportHeader, agent: AgentRecord | None = None
+) -> ReportData:
+    """Read every number of the report from the archive. agent: what the searcher said, None: not known."""
     direction = spec.objective.direction
     front = {result.number for result in pareto_front(archive.complete, direction)}
     rows = {result.number: trial_row(result, result.number in front) for result in archive.results}
@@ -140,6 +145,7 @@ def report_data(spec: PipelineSpec, archive: Archive, header: ReportHeader) -> R
         progress=tuple(progress(archive, direction)),
         stages=tuple(_stage_figure(stage.name, archive, rows) for stage in spec.model_stages),
         guidelines=archive.guidelines,
+        agent=agent or AgentRecord(),
         states={state.value: sum(r.state is state for r in archive.results) for state in TrialState},
         spent=header.spent or sum((r.drawn for r in archive.results), Usage()),
         needed=sum((r.usage for r in archive.results), Usage()),

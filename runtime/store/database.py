@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
+import sqlalchemy.orm  # noqa: F401  MLflow's thread imports it: a query beside a half-done import fails
 from sqlalchemy import (
     Connection,
     Engine,

@@ -45,4 +45,48 @@ def test_the_agent_is_heard_and_its_talk_is_an_artifact(
     store = next(tmp_path.rglob("store.db"))
     events = Journal(f"sqlite:///{store}").read(done.json["search_id"])
     assert [event.payload for event in events if event.kind == "agent"] == talks
+    page = next(path for path in tmp_path.rglob("report.html") if path.is_file()).read_text("utf-8")
+    for words in (
+        "The search agent <strong>talker</strong>",
+        "Batch 2",
+        "written after 2 trials by",
+        "Dialogue",
+    ):
+        assert words in page
+    figures = run("report", done.json["search_id"], "--json").json["agent"]
+    assert figures["questions"] == len(talks) and len(figures["batches"]) == 2
+    assert {lesson["author"] for lesson in figures["lessons"]} == {"agent"}
     assert agent.keys[0] == f"Bearer {CANARY}" and set(models.keys) == {"Bearer none"}
+
+
+def test_mlcopilot_begins_with_what_another_search_of_the_store_learned(run: Run, tmp_path: Path) -> None:
+    with FakeServer() as models, ScriptedAgent() as agent:
+
+        def change(document: dict[str, Any]) -> None:
+            document["models"]["one"]["base_url"] = models.url
+            mind = {"model": "talker", "base_url": agent.url}
+            document["search"] |= {
+                "trials": 2,
+                "batch": 1,
+                "agent": mind,
+                "options": {"without": ["insight1"]},
+            }
+
+        def ask_copilot(document: dict[str, Any]) -> None:
+            change(document)
+            document["search"] |= {"searcher": "mlcopilot", "options": {"similar": first.json["search_id"]}}
+
+        lay_out(tmp_path, change)
+        first = run("search", "pipeline.json", "--json")
+        lay_out(tmp_path, ask_copilot)
+        before = len(agent.questions)
+        done = run("search", "pipeline.json", "--json")
+        lay_out(
+            tmp_path,
+            lambda document: (ask_copilot(document), document["search"]["options"].update(similar="x")),
+        )
+        refused = run("search", "pipeline.json")
+    assert (first.code, done.code) == (0, 0), done.err
+    assert "Spend less on the early stage." in agent.questions[before].blocks["similar"][0]
+    assert refused.code == 2 and "/search/options/similar: no search 'x'" in refused.err
+    assert "Traceback" not in refused.err

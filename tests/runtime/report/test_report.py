@@ -87,6 +87,7 @@ def test_the_page_has_all_its_parts_and_loads_nothing():
         "retrieve",
         "answer",
         "Trials",
+        "Agent",
         "Guidelines",
         "What was spent",
         "Provenance",
