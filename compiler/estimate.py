@@ -1,13 +1,15 @@
 """What a whole search will take, before anything is spent: three footprints, low, expected, high.
 
-With T trials, I items per trial and H held-out items, per item and measure (calls, tokens, cost, dollars):
+With T trials, I items per trial, F item evaluations in the finals and H held-out items, per item and measure
+(calls, tokens, cost, dollars):
 
 - low = (I + H) * sum over stages of the cheapest choice: every trial after the first reuses banked samples.
-- expected = I * bank(T allocations spread evenly over the space) + H * their mean. `bank` counts what the
-  sample bank would really draw: trials that agree on everything upstream of a stage and on its model share
-  the stage's samples, so only the largest number is drawn; the fusion of equal sample sets is paid once.
-- high = (T * I + H) * sum over stages of the dearest choice that fits, nothing reused; its cost is capped at
-  the budget.
+- expected = I * bank(T allocations spread evenly over the space) + (F + H) * their mean. `bank` counts what
+  the sample bank would really draw: trials that agree on everything upstream of a stage and on its model
+  share the stage's samples, so only the largest number is drawn; the fusion of equal sample sets is paid
+  once.
+- high = (T * I + F + H) * sum over stages of the dearest choice that fits, nothing reused; its cost is capped
+  at the budget.
 
 A searcher that settles on few allocations reuses more, and racing stops trials early, so expected leans
 high; low is what is left when both do all they can. The search agent's own tokens stand apart, see
@@ -29,13 +31,17 @@ from agenttts.compiler.plan import topological
 from agenttts.compiler.space import Space
 from agenttts.spec.model import PipelineSpec, StageSpec
 
+FINALISTS = 8
+"""How many trials at most are measured on further items, see `runtime.heats`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """Three footprints of a search, and the sizes they were computed for.
 
     allocations: the space's count; slightly too few where not allocations_exact (see `Space`).
-    racing: trials may be dropped early, which only low reckons with. agent: None where none is asked.
+    finals: item evaluations of the finals, at most. racing: trials may be dropped early, which only low
+    reckons with. agent: None where none is asked.
     """
 
     low: Footprint
@@ -47,6 +53,7 @@ class Estimate:
     allocations: int
     allocations_exact: bool
     limit: Cost
+    finals: int = 0
     racing: bool = False
     agent: AgentEstimate | None = None
 
@@ -58,6 +65,7 @@ class Estimate:
             "trials": self.trials,
             "items": self.items,
             "holdout_items": self.holdout_items,
+            "finals": self.finals,
             "calls": self._range(lambda row: row.calls),
             "tokens": {
                 "prompt": self._range(lambda row: row.prompt_tokens),
@@ -74,8 +82,12 @@ class Estimate:
         return {name: measure(row) for name, row in rows.items()}
 
 
-def estimate(spec: PipelineSpec, lengths: Lengths, items: int, holdout_items: int) -> Estimate | Infeasible:
-    """Estimate a search of `spec.search.trials` trials over `items` items each, and one held-out pass."""
+def estimate(
+    spec: PipelineSpec, lengths: Lengths, items: int, holdout_items: int, further: int = 0
+) -> Estimate | Infeasible:
+    """Estimate a search of `spec.search.trials` trials over `items` items each, the finals on `further` ones,
+    and one held-out pass.
+    """
     space = Space.of(spec, lengths)
     problem = space.infeasible()
     if problem is not None:
@@ -84,14 +96,16 @@ def estimate(spec: PipelineSpec, lengths: Lengths, items: int, holdout_items: in
     least, most = _extreme(space, min), _capped(space, _extreme(space, max))
     spread = _spread(space, trials)
     mean = _total(_footprint(space, allocation) for allocation in spread) * (1 / len(spread))
-    expected = _bank(space, spread) * items + mean * holdout_items
+    finals = min(round(spec.search.finals * trials * items), FINALISTS * further)
+    expected = _bank(space, spread) * items + mean * (finals + holdout_items)
     return Estimate(
         low=least * (items + holdout_items),
         expected=expected,
-        high=most * (trials * items + holdout_items),
+        high=most * (trials * items + finals + holdout_items),
         trials=trials,
         items=items,
         holdout_items=holdout_items,
+        finals=finals,
         allocations=space.count(),
         allocations_exact=space.count_is_exact,
         limit=space.limit,

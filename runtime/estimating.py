@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agenttts.runtime.decision import cost_order, covered
+from agenttts.runtime.decision import Direction, cost_order, covered
 from agenttts.runtime.records import Archive, TrialResult
 from agenttts.runtime.search.evidence import points_of
 from agenttts.runtime.search.insights import Insights
@@ -33,6 +33,11 @@ class Ranking:
     results: tuple[TrialResult, ...]
     means: tuple[float, ...]
     losses: tuple[float, ...]
+
+    def scores(self, direction: Direction) -> dict[int, float]:
+        """Return the estimates as scores, by trial number."""
+        sign = 1.0 if direction == "maximize" else -1.0
+        return {r.number: sign * mean for r, mean in zip(self.results, self.means, strict=True)}
 
 
 def ranking(spec: PipelineSpec, archive: Archive) -> Ranking:

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
+from agenttts.compiler.estimate import FINALISTS
 from agenttts.runtime.decision import Direction, cost_order
 from agenttts.runtime.estimating import ranking
 from agenttts.runtime.records import Archive, Item, TrialResult, TrialState
@@ -22,7 +23,7 @@ from agenttts.runtime.search.drawing import generator
 from agenttts.runtime.statistics import mean, scored_values
 from agenttts.spec.model import PipelineSpec
 
-FINALISTS, ROUNDS, LEAST = 8, 3, 2
+ROUNDS, LEAST = 3, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,10 @@ class Heat:
 
 def next_heat(spec: PipelineSpec, archive: Archive, further: Sequence[Item]) -> Heat | None:
     """Return the next round; None when the finals are over, or there is nothing to tell apart."""
-    alive = list(ranking(spec, archive).results[:FINALISTS])
-    blocks = _blocks(evaluations(spec, archive), len(alive), _shuffled(spec, further))
+    known, effort = ranking(spec, archive).results[:FINALISTS], evaluations(spec, archive)
+    field = next((n for n in range(len(known), 1, -1) if all(_sizes(effort, n, len(further)))), 0)
+    blocks = _blocks(_sizes(effort, field, len(further)), _shuffled(spec, further))
+    alive = list(known[:field])
     finals, seen = {final.number: final for final in archive.finals}, set[str]()
     for block in blocks:
         if len(alive) < LEAST:
@@ -85,12 +88,15 @@ def _shuffled(spec: PipelineSpec, further: Sequence[Item]) -> list[Item]:
     return generator(spec.search.seed, "finals").sample(list(further), len(further))
 
 
-def _blocks(effort: int, finalists: int, further: Sequence[Item]) -> list[tuple[Item, ...]]:
-    """Return the items of each round; fewer in each where there are not enough."""
+def _sizes(effort: int, finalists: int, further: int) -> list[int]:
+    """Return how many items each round takes; fewer in each where there are not enough."""
     sizes, alive = list[int](), finalists
     for _ in range(ROUNDS):
         sizes.append(effort // (ROUNDS * max(1, alive)))
         alive = max(LEAST, -(-alive // 2))
-    scale = min(1.0, len(further) / max(1, sum(sizes)))
-    ends = [int(scale * sum(sizes[: n + 1])) for n in range(ROUNDS)]
-    return [tuple(further[start:end]) for start, end in pairwise((0, *ends)) if end > start]
+    scale = min(1.0, further / max(1, sum(sizes)))
+    return [int(scale * size) for size in sizes]
+
+
+def _blocks(sizes: Sequence[int], further: Sequence[Item]) -> list[tuple[Item, ...]]:
+    return [tuple(further[start:end]) for start, end in pairwise((0, *accumulate(sizes)))]

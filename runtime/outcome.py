@@ -8,7 +8,7 @@ from typing import Literal
 
 from agenttts.compiler.lengths import Lengths
 from agenttts.runtime.archive import archive_digest
-from agenttts.runtime.decision import Decision
+from agenttts.runtime.decision import Decision, scored_count
 from agenttts.runtime.records import Archive, Usage
 from agenttts.runtime.statistics import Summary
 from agenttts.runtime.store.accounts import Account
@@ -52,6 +52,8 @@ def outcome_document(outcome: SearchOutcome) -> dict[str, Json]:
             "trial": decision.winner.number,
             "allocation": allocation,
             "score": decision.winner.score,
+            "items": scored_count(decision.winner),
+            "finals": [final.number for final in outcome.archive.finals],
             "indistinguishable": [result.number for result in decision.indistinguishable],
         }
     return {

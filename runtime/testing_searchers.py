@@ -6,13 +6,13 @@ For tests of our own and of packages that add a searcher: call `conformance(fact
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from agenttts.compiler.allocation import Allocation
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
-from agenttts.runtime.decision import best
+from agenttts.runtime.deciding import decide
 from agenttts.runtime.records import Archive, Proposal, TrialResult, TrialState, Usage
 from agenttts.runtime.search.drawing import generator, tried
 from agenttts.runtime.search.protocol import Searcher, SearcherFactory
@@ -92,7 +92,7 @@ class Simulation:
         """Return what the decision on an archive loses in true score; the whole optimum when there is
         none.
         """
-        decision = best(archive, 0.0, self.spec.objective.direction)
+        decision = decide(replace(self.spec, search=replace(self.spec.search, tolerance=0.0)), archive)
         return self.optimum - (self.truth(decision.winner.allocation) if decision else 0.0)
 
 

@@ -34,7 +34,7 @@ def test_a_run_is_the_same_each_time_but_for_its_seconds() -> None:
     assert first.pop("decide_seconds") > 0
     second.pop("decide_seconds")
     assert first == second
-    assert first["used"]["item_evaluations"] == 50 * 25
+    assert 50 * 25 < first["used"]["item_evaluations"] <= 1.2 * 50 * 25  # the finals take the rest
     assert first["reached"]["trials"] == 1
 
 

@@ -120,8 +120,10 @@ def read_allocation(path: Path) -> dict[str, dict[str, Any]]:
     return result
 
 
-def item_counts(loaded: Loaded) -> tuple[int, int]:
-    """Return how many items a trial and the held-out check use; reads data only if the spec does not say."""
+def item_counts(loaded: Loaded) -> tuple[int, int, int]:
+    """Return how many items a trial and the held-out check use, and how many are left for the finals; reads
+    data only if the spec does not say.
+    """
     spec = loaded.spec
     assert spec is not None
     search, holdout = spec.data.search.rows, spec.data.holdout and spec.data.holdout.rows
@@ -130,7 +132,8 @@ def item_counts(loaded: Loaded) -> tuple[int, int]:
         sizes = len(data.search), len(data.holdout)
     else:
         sizes = search[1] - search[0], holdout[1] - holdout[0] if holdout else 0
-    return min(sizes[0], spec.search.items or sizes[0]), sizes[1]
+    items = min(sizes[0], spec.search.items or sizes[0])
+    return items, sizes[1], sizes[0] - items
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -88,8 +88,9 @@ def _prepared(
     check_items(items, len(data.search))
     search = loaded.spec.search
     used = drawn(data.search, items or search.items, search.seed if seed is None else seed)
-    fixed = {"racing": False, "finals": 0.0}
-    overrides = Overrides(NAME, len(plan.allocations), len(used), seed, limits_of(limits), **fixed)
+    overrides = Overrides(
+        NAME, len(plan.allocations), len(used), seed, limits_of(limits), racing=False, finals=0.0
+    )
     place = home(Path.cwd())
     request = Launch(
         loaded=loaded,

@@ -40,9 +40,9 @@ def plan(spec: Path, allocation_file: Path | None, trials: int | None, as_json: 
     pipeline = loaded.spec
     if trials is not None:
         pipeline = replace(pipeline, search=replace(pipeline.search, trials=trials))
-    items, holdout = common.item_counts(loaded)
+    items, holdout, further = common.item_counts(loaded)
     planned = _planned(pipeline, allocation_file) if allocation_file else None
-    report = plan_document(pipeline, items, holdout, planned)
+    report = plan_document(pipeline, (items, holdout, further), planned)
     if as_json:
         common.print_json(report)
     else:
@@ -86,11 +86,11 @@ def _planned(spec: PipelineSpec, file: Path | None) -> Plan | Infeasible:
 
 
 def plan_document(
-    spec: PipelineSpec, items: int, holdout: int, planned: Plan | Infeasible | None
+    spec: PipelineSpec, counts: tuple[int, int, int], planned: Plan | Infeasible | None
 ) -> dict[str, Any]:
-    """Return the `--json` form of a plan (design, section 9)."""
+    """Return the `--json` form of a plan (design, section 9). counts: items, held-out and further ones."""
     space = Space.of(spec, Lengths.planned(spec))
-    guess = estimate(spec, space.lengths, items, holdout)
+    guess = estimate(spec, space.lengths, *counts)
     assert not isinstance(guess, Infeasible), "the caller checked that something fits"
     result: dict[str, Any] = {
         "space": {"allocations": space.count(), "exact": space.count_is_exact},

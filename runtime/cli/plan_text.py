@@ -69,6 +69,8 @@ def _estimate_lines(guess: dict[str, Any]) -> list[str]:
         lines.append(row("US dollars", _dollars(guess["usd"])))
     if guess["agent"] is not None:
         lines += _agent_lines(guess["agent"], row)
+    if guess["finals"]:
+        lines.append(f"Finals on further items are part of it: at most {guess['finals']:,} item evaluations.")
     if guess["racing"]:
         lines.append(
             "Racing drops trials that cannot win: it may end nearer to low (--no-racing: it does not)."

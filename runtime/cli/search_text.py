@@ -63,6 +63,8 @@ def _best(launched: Launched) -> dict[str, Any] | None:
         "allocation": winner.allocation.document(),
         "score": winner.score,
         "interval": summary["interval"],
+        "items": summary["scored"],
+        "finals": [final.number for final in outcome.archive.finals],
         "cost": {"amount": winner.measured_cost, "unit": launched.spec.budget.unit},
         "holdout": outcome.holdout and summary_document(outcome.holdout),
         "indistinguishable": [result.number for result in outcome.decision.indistinguishable],
@@ -109,7 +111,7 @@ def _best_lines(best: dict[str, Any], launched: Launched) -> list[str]:
     limit, ties = amount(launched.spec.budget.per_item, unit), len(best["indistinguishable"])
     lines = [
         f"best     {choices}",
-        f"score    {_score(best['score'], best['interval'])} on the search items",
+        f"score    {_score(best['score'], best['interval'])} on {best['items']} search items{_finals(best)}",
     ]
     if best["holdout"]:
         lines.append(
@@ -122,6 +124,10 @@ def _best_lines(best: dict[str, Any], launched: Launched) -> list[str]:
     cost = best["cost"]["amount"]
     measured = "unknown" if cost is None else amount(cost, unit)
     return [*lines, f"cost     {measured} per item, budget {limit}"]
+
+
+def _finals(best: dict[str, Any]) -> str:
+    return f", chosen in finals of {len(best['finals'])} trials" if best["finals"] else ""
 
 
 def _score(score: float | None, bounds: dict[str, Any] | None) -> str:

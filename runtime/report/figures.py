@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from agenttts.compiler.allocation import Choice
 from agenttts.runtime.agent.record import AgentRecord
 from agenttts.runtime.archive import archive_digest, pareto_front
+from agenttts.runtime.deciding import decide, finalists_of
 from agenttts.runtime.decision import (
     Decision,
     Direction,
-    best,
     best_so_far,
     difference_between,
     scored_count,
     signed,
 )
+from agenttts.runtime.estimating import ranking
 from agenttts.runtime.records import Archive, Guideline, TrialResult, TrialState, Usage
 from agenttts.runtime.statistics import Interval, PairedDifference, Summary, summarise
 from agenttts.spec.model import PipelineSpec
@@ -46,7 +47,7 @@ class ReportHeader:
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """One trial as the report shows it."""
+    """One trial as the report shows it. estimate: its score as all trials together suggest it."""
 
     number: int
     state: str
@@ -61,6 +62,7 @@ class TrialRow:
     reason: str
     problem: str | None
     on_front: bool
+    estimate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class StageFigure:
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """A trial beside the winner. difference: rival minus winner."""
+    """A trial beside the winner. difference: rival minus winner; the interval holds for all together."""
 
     row: TrialRow
     difference: PairedDifference | None
@@ -91,7 +93,8 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """Everything a report says. rows: best score first, trials without a score last.
+    """Everything a report says. rows: best score first, trials without a score last. winner, leader: with all
+    that they scored, in the finals too. finals: their trials with all that they scored, most items first.
 
     progress: (trial number, score, best so far) in order. spent: what was drawn; needed: without a bank.
     agent: the proposals, refusals, guidelines and the dialogue.
@@ -110,6 +113,8 @@ class ReportData:
     winner: TrialRow | None
     leader: TrialRow | None
     rivals: tuple[Rival, ...]
+    comparisons: int
+    finals: tuple[TrialRow, ...]
     progress: tuple[tuple[int, float | None, float | None], ...]
     stages: tuple[StageFigure, ...]
     guidelines: tuple[Guideline, ...]
@@ -126,8 +131,13 @@ def report_data(
     """Read every number of the report from the archive. agent: what the searcher said, None: not known."""
     direction = spec.objective.direction
     front = {result.number for result in pareto_front(archive.complete, direction)}
-    rows = {result.number: trial_row(result, result.number in front) for result in archive.results}
-    decision = best(archive, spec.search.tolerance, direction)
+    estimates = ranking(spec, archive).scores(direction)
+
+    def row_of(result: TrialResult) -> TrialRow:
+        return trial_row(result, result.number in front, estimates.get(result.number))
+
+    rows = {result.number: row_of(result) for result in archive.results}
+    decision = decide(spec, archive)
     return ReportData(
         pipeline=spec.name,
         description=spec.description,
@@ -139,21 +149,23 @@ def report_data(
         spec_digest=spec.digest,
         archive_digest=archive_digest(archive),
         rows=_ranked(archive, rows, direction),
-        winner=rows[decision.winner.number] if decision else None,
-        leader=rows[decision.leader.number] if decision else None,
+        winner=row_of(decision.winner) if decision else None,
+        leader=row_of(decision.leader) if decision else None,
         rivals=_rivals(decision, rows),
+        comparisons=decision.comparisons if decision else 0,
+        finals=tuple(map(row_of, _finals(archive, direction))),
         progress=tuple(progress(archive, direction)),
         stages=tuple(_stage_figure(stage.name, archive, rows) for stage in spec.model_stages),
         guidelines=archive.guidelines,
         agent=agent or AgentRecord(),
         states={state.value: sum(r.state is state for r in archive.results) for state in TrialState},
-        spent=header.spent or sum((r.drawn for r in archive.results), Usage()),
-        needed=sum((r.usage for r in archive.results), Usage()),
-        seconds=sum(r.seconds for r in archive.results),
+        spent=header.spent or sum((r.drawn for r in (*archive.results, *archive.finals)), Usage()),
+        needed=sum((r.usage for r in (*archive.results, *archive.finals)), Usage()),
+        seconds=sum(r.seconds for r in (*archive.results, *archive.finals)),
     )
 
 
-def trial_row(result: TrialResult, on_front: bool) -> TrialRow:
+def trial_row(result: TrialResult, on_front: bool, estimate: float | None = None) -> TrialRow:
     """Read one trial."""
     summary, scored = summarise(result.scores), scored_count(result)
     return TrialRow(
@@ -170,6 +182,7 @@ def trial_row(result: TrialResult, on_front: bool) -> TrialRow:
         reason=result.proposal.reason,
         problem=result.problem,
         on_front=on_front,
+        estimate=estimate,
     )
 
 
@@ -192,8 +205,14 @@ def _ranked(archive: Archive, rows: Mapping[int, TrialRow], direction: Direction
 def _rivals(decision: Decision | None, rows: Mapping[int, TrialRow]) -> tuple[Rival, ...]:
     if decision is None:
         return ()
-    winner = decision.winner
-    return tuple(Rival(rows[r.number], difference_between(winner, r)) for r in decision.indistinguishable)
+    winner, together = decision.winner, decision.comparisons
+    return tuple(
+        Rival(rows[r.number], difference_between(winner, r, together)) for r in decision.indistinguishable
+    )
+
+
+def _finals(archive: Archive, direction: Direction) -> list[TrialResult]:
+    return sorted(finalists_of(archive), key=lambda r: (-scored_count(r), -signed(r, direction), r.number))
 
 
 def _stage_figure(stage: str, archive: Archive, rows: Mapping[int, TrialRow]) -> StageFigure:

@@ -53,9 +53,14 @@ def test_a_hostile_agent_costs_little(truth):
     assert simulation.regret(archive) < 0.03
 
 
-def test_a_random_agent_is_no_worse(chance=None):
-    simulation = Simulation(agents.spec(trials=50, batch=5), TRUTHS["coupled"], items=50, seed=1)
-    everything, drawn = list(simulation.space), random.Random(3)
+def test_a_random_agent_costs_little():
+    lost = [_lost_with_random_picks(seed) for seed in range(1, 5)]
+    assert sum(lost) / len(lost) < 0.05
+
+
+def _lost_with_random_picks(seed: int) -> float:
+    simulation = Simulation(agents.spec(trials=50, batch=5), TRUTHS["coupled"], items=50, seed=seed)
+    everything, drawn = list(simulation.space), random.Random(seed)
 
     def answer(ask):
         if ask.purpose == "guidelines":
@@ -63,4 +68,4 @@ def test_a_random_agent_is_no_worse(chance=None):
         picks: list[Allocation] = drawn.sample(everything, 6)
         return candidates(*({"allocation": a.document(), "reason": "luck"} for a in picks))
 
-    assert simulation.regret(search(simulation, answer, 50)) < 0.05
+    return simulation.regret(search(simulation, answer, 50))

@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from agenttts.runtime.records import Guideline, TrialState
+from agenttts.runtime.records import Guideline, TrialResult, TrialState
 from agenttts.runtime.report.figures import ReportHeader, report_data
 from agenttts.runtime.report.page import render
 from agenttts.runtime.statistics import summarise
@@ -23,7 +23,18 @@ RESULTS = (
     result(4, state=TrialState.FAILED, problem="Overloaded: 503"),
     result(5, GOOD, cost=950.0, state=TrialState.INFEASIBLE),
 )
-ARCHIVE = replace(archive(*RESULTS), guidelines=(Guideline(1, "Prefer 'small'.", (1, 2)),))
+
+
+def further(trial: TrialResult) -> TrialResult:
+    """The same scores again, on other items."""
+    return replace(trial, scores={f"further {item}": score for item, score in trial.scores.items()})
+
+
+ARCHIVE = replace(
+    archive(*RESULTS),
+    guidelines=(Guideline(1, "Prefer 'small'.", (1, 2)),),
+    finals=(further(RESULTS[0]), further(RESULTS[1])),
+)
 SPEC = pipeline(tolerance=0.1)
 DATA = report_data(SPEC, ARCHIVE, HEADER)
 
@@ -66,7 +77,9 @@ def test_the_numbers_of_the_report():
     assert [row.number for row in DATA.rows if row.on_front] == [1, 2, 3]
     assert DATA.progress == ((1, 0.9, 0.9), (2, 0.8, 0.9), (3, 0.0, 0.9), (4, None, 0.9), (5, None, 0.9))
     assert DATA.states == {"complete": 3, "infeasible": 1, "failed": 1, "dropped": 0}
-    assert (DATA.spent.completions, DATA.needed.completions) == (50, 100)
+    assert [(row.number, row.scored) for row in DATA.finals] == [(1, 20), (2, 20)]
+    assert (DATA.winner.score, DATA.winner.scored, DATA.comparisons) == (0.8, 20, 2)
+    assert (DATA.spent.completions, DATA.needed.completions) == (70, 140)
     answer = DATA.stages[1]
     assert [(p.samples, p.score, p.trial) for p in answer.models["small"]] == [
         (1, 0.9, 1),
@@ -92,7 +105,7 @@ def test_the_page_has_all_its_parts_and_loads_nothing():
         "What was spent",
         "Provenance",
     ]
-    assert outline.rows == [2, 6, 8, 6]
+    assert outline.rows == [3, 2, 6, 8, 6]
     assert outline.loads == [] and outline.scripts == 0
     assert len(outline.images) == 4 and all(outline.images)
     assert len(set(outline.ids)) == len(outline.ids)
@@ -101,7 +114,7 @@ def test_the_page_has_all_its_parts_and_loads_nothing():
 def test_the_page_states_plainly_how_it_was_decided():
     page = render(DATA)
     for words in (
-        "Trial 1 has the best mean score, 0.900.",
+        "Of the last ones trial 1 has the best mean, 0.900 on 20 items.",
         "trial 2 is the cheapest",
         "<strong>no significant difference</strong>",
         "On 1 fresh items the chosen allocation scores <strong>1.000</strong>",
@@ -114,13 +127,21 @@ def test_the_page_states_plainly_how_it_was_decided():
         assert words in page
 
 
+def test_without_finals_the_page_speaks_of_estimates():
+    page = render(report_data(SPEC, replace(ARCHIVE, finals=()), HEADER))
+    assert "Trial 1 is estimated best, " in page and "No trial was measured on further items" in page
+
+
 def test_equal_data_gives_an_equal_page():
     assert render(DATA) == render(report_data(SPEC, ARCHIVE, HEADER))
 
 
 def test_every_text_of_a_user_is_escaped():
-    stages = tuple(replace(stage, name=f"{stage.name}{EVIL}$x$") for stage in SPEC.stages)
-    spec = replace(SPEC, name=EVIL, description=EVIL, stages=stages, digest=EVIL)
+    models = (*SPEC.models, replace(SPEC.models[0], name=EVIL))
+    stages = tuple(
+        replace(stage, name=f"{stage.name}{EVIL}$x$", models=(*stage.models, EVIL)) for stage in SPEC.stages
+    )
+    spec = replace(SPEC, name=EVIL, description=EVIL, models=models, stages=stages, digest=EVIL)
     proposals = [replace(r.proposal, reason=EVIL, source=EVIL) for r in RESULTS]
     named = [
         replace(
