@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from agenttts.runtime.history import Event, replay
+from agenttts.runtime.measuring import TrialCounts
 from agenttts.runtime.recording import Searched, Trial, outcomes_of
+from agenttts.runtime.records import TrialResult
 from agenttts.runtime.searches import Recorded
 
 
 def what_was_searched(recorded: Recorded) -> Searched:
     """Return what a recording says of its search. items: as the trials had them, in their order."""
-    facts = recorded.facts
-    items = dict.fromkeys(item for result in recorded.archive.results for item in result.scores)
-    return Searched(facts["spec"], facts["files"], facts["overrides"], facts["data_digest"], tuple(items))
+    facts, archive = recorded.facts, recorded.archive
+    items, further = (
+        tuple(dict.fromkeys(item for result in results for item in result.scores))
+        for results in (archive.results, archive.finals)
+    )
+    digest = facts["data_digest"]
+    return Searched(facts["spec"], facts["files"], facts["overrides"], digest, items, further)
 
 
 def trials_of(events: Iterable[Event]) -> tuple[Trial, ...]:
-    """Return every finished trial of a search's events, with its items."""
+    """Return every finished trial of a search's events, with its items, those of the finals too; what these
+    took in tokens is not journaled item by item, and left out.
+    """
     history = replay(events)
+    finals = {final.number: final for final in history.archive.finals}
     return tuple(
-        (result, outcomes_of(result, history.counts.get(result.number, {})))
+        _with_final(result, finals.get(result.number), history.counts.get(result.number, {}))
         for result in history.archive.results
     )
+
+
+def _with_final(result: TrialResult, final: TrialResult | None, counts: TrialCounts) -> Trial:
+    outcomes = outcomes_of(result, counts)
+    if final is None:
+        return result, outcomes
+    whole = replace(result, scores={**result.scores, **final.scores})
+    return whole, (*outcomes, *outcomes_of(final, {}))

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import accumulate, pairwise
 
 from agenttts.compiler.estimate import FINALISTS
 from agenttts.runtime.decision import Direction, cost_order
 from agenttts.runtime.estimating import ranking
 from agenttts.runtime.records import Archive, Item, TrialResult, TrialState
-from agenttts.runtime.search.drawing import generator
 from agenttts.runtime.statistics import mean, scored_values
 from agenttts.spec.model import PipelineSpec
 
@@ -84,18 +84,25 @@ def _mean(trial: TrialResult, final: TrialResult, seen: set[str]) -> float | Non
 
 
 def _shuffled(spec: PipelineSpec, further: Sequence[Item]) -> list[Item]:
-    """Return the items in an order drawn from the seed: a sorted data set must not mislead."""
-    return generator(spec.search.seed, "finals").sample(list(further), len(further))
+    """Return the items in an order drawn from the seed: a sorted data set must not mislead. The order of some
+    of them does not depend on the others, so a recording of those that were used replays the same heats.
+    """
+    return sorted(further, key=lambda item: sha256(f"{spec.search.seed}:finals:{item.id}".encode()).digest())
 
 
 def _sizes(effort: int, finalists: int, further: int) -> list[int]:
-    """Return how many items each round takes; fewer in each where there are not enough."""
+    """Return how many items each round takes; fewer in each where there are not enough, and then all of them
+    are used.
+    """
     sizes, alive = list[int](), finalists
     for _ in range(ROUNDS):
         sizes.append(effort // (ROUNDS * max(1, alive)))
         alive = max(LEAST, -(-alive // 2))
-    scale = min(1.0, further / max(1, sum(sizes)))
-    return [int(scale * size) for size in sizes]
+    total = sum(sizes)
+    if total <= further:
+        return sizes
+    *first, _ = (size * further // total for size in sizes)
+    return [*first, further - sum(first)]
 
 
 def _blocks(sizes: Sequence[int], further: Sequence[Item]) -> list[tuple[Item, ...]]:

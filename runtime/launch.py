@@ -128,7 +128,7 @@ def _search(request: Launch, opened: _Open, listener: ProgressListener) -> Searc
                 search_id=search_id,
                 spec=spec,
                 items=_items(request),
-                further=request.data.search[len(_items(request)) :],
+                further=_further(request),
                 holdout=request.data.holdout,
                 executor=executor,
                 journal=journal,
@@ -154,7 +154,15 @@ def _ends_at(spec: PipelineSpec, events: Sequence[Event]) -> float | None:
 
 def digest_of(request: Launch) -> str:
     """Return the digest of the items a search uses."""
-    return data_digest((_items(request), request.data.holdout))
+    further = _further(request)
+    return data_digest((_items(request), request.data.holdout, *((further,) if further else ())))
+
+
+def _further(request: Launch) -> tuple[Item, ...]:
+    """Return the items that the finals may use."""
+    assert request.loaded.spec is not None
+    spec = request.overrides.apply(request.loaded.spec)
+    return request.data.search[len(_items(request)) :] if spec.search.finals else ()
 
 
 def _items(request: Launch) -> tuple[Item, ...]:

@@ -1,7 +1,8 @@
 """A recording as a world to search in: what it can answer, and what is true in it.
 
-The true score of an allocation is its mean over all scored items of the recording. A search that measures
-fewer items per trial (`/search/items`) sees a part of them, so its decisions can be judged.
+The true score of an allocation is its mean over all scored items of the recording's trials, the finals
+aside. A search that measures fewer items per trial (`/search/items`) sees a part of them, so its decisions can
+be judged.
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ class RecordedWorld:
     def items(self) -> tuple[str, ...]:
         """The ids of all items."""
         return self.recording.searched.items
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """The ids of the items of the recorded finals, which only their trials hold."""
+        return self.recording.searched.further
 
     @cached_property
     def optimum(self) -> float:
@@ -107,7 +113,7 @@ class RecordedWorld:
 
     def _score(self, trial: RecordedTrial) -> float | None:
         """Return the true score of a trial that counts: complete, with enough of the items."""
-        rows = list(trial.rows.values())
+        rows = [trial.rows[item] for item in self.items if item in trial.rows]
         values = self.recording.scores[self.spec.objective.stage][rows]
         scored = values[~np.isnan(values)]
         if trial.state is not TrialState.COMPLETE or len(scored) < LEAST_COVERAGE * len(self.items):

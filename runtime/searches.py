@@ -104,7 +104,7 @@ class Recorded:
 
 
 def data_digest(parts: Sequence[Sequence[Item]]) -> str:
-    """Return the digest of the items of a search, in order: search part, then held-out part."""
+    """Return the digest of the items of a search, in order: of the trials, held out, of the finals."""
     text = identity_of([[[item.id, dict(item.fields)] for item in part] for part in parts])
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 

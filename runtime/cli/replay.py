@@ -47,7 +47,9 @@ def replay(
         known_searcher(searcher)
     world = _world(recording, budget, nearest)
     given = {"searcher": searcher, "seed": seed, "trials": trials}
-    simulated = _simulated(recording, world, {name: v for name, v in given.items() if v is not None})
+    changed = {name: value for name, value in given.items() if value is not None}
+    exact = not changed and budget is None
+    simulated = _simulated(recording, world, {"further": _further(world, exact), **changed})
     figures = document(simulated)
     if as_json:
         common.print_json(figures)
@@ -67,6 +69,15 @@ def _world(path: Path, budget: float | None, nearest: bool) -> RecordedWorld:
     except OSError as error:
         what = f"{path}: cannot be read ({error.strerror or error}). Check the path."
         raise common.Stop(what, common.Exit.MISTAKE) from None
+
+
+def _further(world: RecordedWorld, exact: bool) -> tuple[str, ...]:
+    """Return the items for the finals: those recorded, which only the recorded finalists hold; for another
+    search those that its trials leave over, where every allocation holds them.
+    """
+    if exact and world.further:
+        return world.further
+    return world.items[world.spec.search.items or len(world.items) :] if world.complete else ()
 
 
 def _simulated(path: Path, world: RecordedWorld, search: dict[str, Any]) -> Simulated:
