@@ -1,8 +1,8 @@
 """A recording as a world to search in: what it can answer, and what is true in it.
 
 The true score of an allocation is its mean over all scored items of the recording's trials, the finals
-aside. A search that measures fewer items per trial (`/search/items`) sees a part of them, so its decisions can
-be judged.
+aside. A search that measures fewer items per trial (`/search/items`) sees a part of them, so its decisions
+can be judged.
 """
 
 from __future__ import annotations

@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 
 from agenttts.runtime.statistics import wilson
-from tests.bench.search_runs import ADVERSARIAL, ITEMS, SIZED, SIZED_SEARCHERS, SIZES, TRIALS, WORLDS, marks
+from tests.bench.search_runs import (
+    ADVERSARIAL,
+    ITEMS,
+    RACED,
+    RACED_ITEMS,
+    SIZED,
+    SIZED_SEARCHERS,
+    SIZES,
+    TRIALS,
+    WORLDS,
+    marks,
+)
 
 Row = Mapping[str, Any]
 ROUNDS = 2000
@@ -62,10 +73,11 @@ def page(
     ran: str,
 ) -> str:
     """Return the page."""
-    lines = [*_head(rows, skipped, ran), *_verdicts(rows)]
+    raced = [row for row in rows if row["racing"]]
+    lines = [*_head(raced, skipped, ran), *_verdicts(raced), *_savings(raced)]
     for world in WORLDS:
-        lines += _table(world, [r for r in rows if r["world"] == world and r["items"] == ITEMS])
-    return "\n".join([*lines, *_sizes(rows), *_deciding(deciding)]) + "\n"
+        lines += _table(world, [r for r in raced if r["world"] == world and r["items"] == ITEMS])
+    return "\n".join([*lines, *_sizes(raced), *_racing(rows), *_deciding(deciding)]) + "\n"
 
 
 def _head(rows: Sequence[Row], skipped: Mapping[str, str], ran: str) -> list[str]:
@@ -84,9 +96,11 @@ def _head(rows: Sequence[Row], skipped: Mapping[str, str], ran: str) -> list[str
             f"Every run is a real search loop of {TRIALS} trials in batches of 5, {ITEMS} items each, in a "
             "world with known truth: the example's recorded landscape at three budgets, six synthetic "
             "landscapes in which the paper's insights hold, and four in which one of them is false "
-            "(`runtime/testing_catalog.py`). A seed says which items are measured, and seeds the searcher. "
-            "Numbers are medians over seeds with 95 % bootstrap intervals, unless they are called means; "
-            "shares have Wilson's."
+            "(`runtime/testing_catalog.py`). Trials are raced, and finals on up to 200 further items follow "
+            "(a fifth of the trials' item evaluations), for every searcher alike. In the example the truth "
+            "is the mean over its 200 items, which the finals see most of. A seed says which items are "
+            "measured, and seeds the searcher. Numbers are medians over seeds with 95 % bootstrap "
+            "intervals, unless they are called means; shares have Wilson's."
         ),
         "",
         *_wrapped(
@@ -99,7 +113,8 @@ def _head(rows: Sequence[Row], skipped: Mapping[str, str], ran: str) -> list[str
         ),
         *_wrapped(
             "- *false winners*: share of runs whose answer claims too much: a tried allocation is truly "
-            "better by more than the tolerance of 1 point, and is not listed as indistinguishable either."
+            "better by more than the tolerance of 1 point, and is not listed as indistinguishable either; "
+            "listed are the trials that do not differ significantly, at 95 % for all comparisons together."
         ),
         "- *deciding*: seconds in the searcher, all trials together.",
         *(["", *reasons] if reasons else []),
@@ -140,6 +155,73 @@ def _difference(rows: Sequence[Row], world: str, other: str) -> str:
 def _regrets(rows: Sequence[Row], world: str, searcher: str) -> dict[int, float]:
     wanted = (world, searcher, ITEMS)
     return {r["seed"]: r["regret"] for r in rows if (r["world"], r["searcher"], r["items"]) == wanted}
+
+
+def _savings(rows: Sequence[Row]) -> list[str]:
+    others = sorted({row["searcher"] for row in rows} - {"agenttts"})
+    lines = [
+        "",
+        "## Item evaluations until within 1 point",
+        "",
+        *_wrapped(
+            "Median of `agenttts` over the median of the other searcher. `< n`: the other one did not come "
+            "there in half of its runs, whose item evaluations are taken for its median. `never`: "
+            "`agenttts` did not either."
+        ),
+        "",
+        *_rule(["landscape", *(f"`{other}`" for other in others)]),
+    ]
+    for world in WORLDS:
+        lines.append(_row([_name(world), *(_saving(rows, world, other) for other in others)]))
+    return lines
+
+
+def _saving(rows: Sequence[Row], world: str, other: str) -> str:
+    def chosen(searcher: str) -> list[Row]:
+        wanted = (world, searcher, ITEMS)
+        return [r for r in rows if (r["world"], r["searcher"], r["items"]) == wanted]
+
+    mine, theirs = chosen("agenttts"), chosen(other)
+    if not mine or not theirs:
+        return "-"
+    own, rival = (float(upper_median(list(marks(r, "item_evaluations")), 0)) for r in (mine, theirs))
+    if np.isinf(own):
+        return "never"
+    if np.isinf(rival):
+        used = float(np.median([r["used"]["item_evaluations"] for r in theirs]))
+        return f"< {own / used:.2f}"
+    return f"{own / rival:.2f}"
+
+
+def _racing(rows: Sequence[Row]) -> list[str]:
+    lines = [
+        "",
+        "## Racing",
+        "",
+        *_wrapped(
+            "Share of the item evaluations that racing saves, finals included, and the mean difference of "
+            "the final regret in points (with racing minus without), paired by seed."
+        ),
+        "",
+        *_rule(["landscape", "searcher", *(f"{n} items: saved, regret" for n in RACED_ITEMS)]),
+    ]
+    for world in RACED:
+        for searcher in SIZED_SEARCHERS:
+            cells = [_racing_cell(rows, (world, searcher, items)) for items in RACED_ITEMS]
+            lines.append(_row([_name(world), f"`{searcher}`", *cells]))
+    return lines
+
+
+def _racing_cell(rows: Sequence[Row], wanted: tuple[str, str, int]) -> str:
+    chosen = [r for r in rows if (r["world"], r["searcher"], r["items"]) == wanted]
+    on, off = ({r["seed"]: r for r in chosen if r["racing"] is racing} for racing in (True, False))
+    shared = sorted(on.keys() & off.keys())
+    if not shared:
+        return "-"
+    used = [sum(table[seed]["used"]["item_evaluations"] for seed in shared) for table in (on, off)]
+    lost = [100 * (on[seed]["regret"] - off[seed]["regret"]) for seed in shared]
+    centre, low, high = interval(lost, np.mean)
+    return f"{1 - used[0] / used[1]:.0%}, {centre:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 def _table(world: str, rows: Sequence[Row]) -> list[str]:

@@ -26,16 +26,21 @@ TRIALS, ITEMS, FURTHER = 50, 50, 200
 SIZES = (25, 50, 75, 100, 200)
 SIZED = ("two-hop-qa at 210 M", "different-models", "coupled", "small-always")
 SIZED_SEARCHERS = ("agenttts", "random")
+RACED = SIZED
+RACED_ITEMS = (50, 200)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One search: a world, a searcher, how many items a trial measures, and the seed of both."""
+    """One search: a world, a searcher, how many items a trial measures, the seed of both, and whether trials
+    that cannot win are dropped.
+    """
 
     world: str
     searcher: str
     items: int
     seed: int
+    racing: bool = True
 
 
 @lru_cache(maxsize=4)
@@ -56,7 +61,14 @@ def all_runs(seeds: int, searchers: Sequence[str]) -> list[Run]:
         for s in SIZED_SEARCHERS
         for seed in range(seeds)
     ]
-    return list(dict.fromkeys([*found, *sized]))
+    unraced = [
+        Run(w, s, items, seed, racing=False)
+        for w in RACED
+        for items in RACED_ITEMS
+        for s in SIZED_SEARCHERS
+        for seed in range(seeds)
+    ]
+    return list(dict.fromkeys([*found, *sized, *unraced]))
 
 
 def usable_searchers() -> tuple[list[str], dict[str, str]]:
@@ -78,7 +90,16 @@ def measure(run: Run) -> dict[str, Any]:
     drawn = Random(f"items {run.seed}").sample(range(len(items)), len(items))
     chosen = [items[n] for n in sorted(drawn[: run.items])]
     further = [items[n] for n in drawn[run.items : run.items + FURTHER]]
-    found = simulate(world, chosen, further, searcher=run.searcher, trials=TRIALS, batch=5, seed=run.seed)
+    found = simulate(
+        world,
+        chosen,
+        further,
+        searcher=run.searcher,
+        trials=TRIALS,
+        batch=5,
+        seed=run.seed,
+        racing=run.racing,
+    )
     reached = found.reached
     return {
         **asdict(run),
