@@ -78,7 +78,7 @@ SETS = {
     "taskbench": ("taskbench", 1024, (2000,)),
     "chatdev": ("chatdev", 1024, (2000,)),
 }
-"""The paper's data sets: whose stages, how long the last stage's prompt is, budgets of the authors' commands."""
+"""The paper's data sets: whose stages, the last stage's prompt, budgets of the authors' commands."""
 LISTED = {
     **{("cwq", 550): PUBLISHED["kgqa", 550], ("webqsp", 550): PUBLISHED["kgqa", 550]},
     # QA with 128 prompt tokens: one pass of the 70B costs 68, which pays for 24 samples of the 8B.
