@@ -2,8 +2,9 @@
 
 Which questions a search asks follows from its trials, batches and initial trials. How long they are is
 counted in characters, from sizes that a test compares with the prompts really sent. Low and expected: every
-question is answered at the first asking. High: every one is told back as often as the spec allows, and every
-answer is as long as `max_tokens`. Reasoning models also pay for what they think, for which there is only a
+question is answered at the first asking; low: the agent also earns no trust and is seldom asked for
+proposals. High: every one is told back as often as the spec allows, and every answer is as long as
+`max_tokens`. Reasoning models also pay for what they think, for which there is only a
 rule of thumb, so that low and expected can be wrong by a factor of three.
 """
 
@@ -31,6 +32,8 @@ LONGEST_PROMPT, LISTED_SAMPLES, SHOWN_TRIALS, MOST_PLACES = 600, 60, 200, 50
 """How much a question shows at most: of a stage's prompt, numbers of samples, trials; places asked for."""
 POINT, REASON, POINTS = 170, 90, 3
 """Characters of a guideline's point, of a reason; points of a guideline."""
+PROBATION = 1 / 3
+"""Share of the batches in which an agent is asked that earns no trust."""
 ECHO = 4000
 """Characters of an answer that is told back."""
 THOUGHT = {"none": 0, "minimal": 200, "low": 700, "medium": 2500, "high": 7000}
@@ -39,7 +42,7 @@ THOUGHT = {"none": 0, "minimal": 200, "low": 700, "medium": 2500, "high": 7000}
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question of a search. trials: known when it is asked; places: proposals wanted."""
+    """One question of a search. trials: known when it is asked; places: proposals wanted, at most."""
 
     purpose: Literal["guidelines", "proposals"]
     trials: int
@@ -77,8 +80,9 @@ def estimate_agent(space: Space) -> AgentEstimate | None:
     if agent is None or search.searcher not in ("agenttts", *AGENT_SEARCHERS):
         return None
     asked = list(questions(space))
+    shares = {"guidelines": 1.0, "proposals": PROBATION if search.searcher == "agenttts" else 1.0}
     return AgentEstimate(
-        low=_total(_once(space, agent, question, 0.25) for question in asked),
+        low=_total(_once(space, agent, q, 0.25) * shares[q.purpose] for q in asked),
         expected=_total(_once(space, agent, question, 1.0) for question in asked),
         high=_total(_told_back(space, agent, question) for question in asked),
     )
@@ -113,7 +117,7 @@ def _starts(space: Space) -> int:
 
 
 def _places(known: int, count: int, starts: int) -> int:
-    """Return the agent's places of a batch: none of the first, later all but the rules' own."""
+    """Return the most that an agent gets of a batch: none of the first, later all but the rules' own."""
     if not known:
         return 0
     kept = 0 if starts else (1 if count > 1 else known % 2)

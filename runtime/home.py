@@ -38,6 +38,11 @@ class Home:
         return path
 
 
+def beside(report: Path) -> Path:
+    """Return where a pilot's own page lies, beside the report page of its search."""
+    return report.with_name(f"{report.stem}-pilot.html")
+
+
 def home(working_folder: Path) -> Home:
     """Return the data folder of a working folder, creating it with a .gitignore, so it is never committed."""
     folder = working_folder.resolve() / ".agenttts"

@@ -16,13 +16,13 @@ from agenttts.compiler.space import Space
 from agenttts.runtime.agent.line import Surveillance
 from agenttts.runtime.agent.opening import Wanted, agent_line, wanted_agent
 from agenttts.runtime.agent.similar import FACT, named_search, with_similar
-from agenttts.runtime.artifacts import REPORT, artifacts
+from agenttts.runtime.artifacts import PILOT, REPORT, artifacts
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.control import run_search
 from agenttts.runtime.data import DataSet
 from agenttts.runtime.files import write_text
 from agenttts.runtime.history import seconds_run
-from agenttts.runtime.home import Home
+from agenttts.runtime.home import Home, beside
 from agenttts.runtime.listening import ProgressListener
 from agenttts.runtime.outcome import SearchOutcome
 from agenttts.runtime.provenance import provenance
@@ -217,6 +217,8 @@ def _documents(journal: Journal, outcome: SearchOutcome, path: Path) -> Mapping[
     """Write the report page and return the artifacts for the tracker."""
     documents = artifacts(read_search(journal, outcome.search_id), time.time())
     write_text(path, documents[REPORT])
+    if PILOT in documents:
+        write_text(beside(path), documents[PILOT])
     return documents
 
 

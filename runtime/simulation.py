@@ -10,11 +10,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from agenttts.compiler.allocation import Allocation
 from agenttts.compiler.plan import Plan
 from agenttts.compiler.space import Space
+from agenttts.runtime.agent.counsel import Agent
+from agenttts.runtime.agent.dialogue import Reply, Talk
+from agenttts.runtime.agent.searchers import Talker
 from agenttts.runtime.blocks import TrialOutcome
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.control import run_search
@@ -31,6 +34,7 @@ from agenttts.runtime.tracking import SearchRecord
 from agenttts.runtime.watch import Waiting
 from agenttts.spec.model import Json, Limits, PipelineSpec
 
+_T = TypeVar("_T")
 TARGET = 0.01
 """The true regret at which a search counts as having arrived: one point."""
 
@@ -167,6 +171,7 @@ def simulate(
     items: Sequence[str] | None = None,
     further: Sequence[str] = (),
     journal: MemoryLog | None = None,
+    mind: Agent | None = None,
     **search: Any,
 ) -> Simulated:
     """Search a world.
@@ -175,6 +180,7 @@ def simulate(
         items: those of every trial; None: the first of the world's, as many as its spec says.
         further: those for the finals; none of them: no finals.
         journal: where the events go, None: nowhere that lasts.
+        mind: the language model that the searcher asks, whose time is not counted. None: nobody answers.
         search: fields of the spec's `search` to change. Its limits never hold here: nothing is spent.
     """
     spec = replace(world.spec, search=replace(world.spec.search, limits=Limits(), **search))
@@ -190,9 +196,10 @@ def simulate(
             further=tuple(Item(item, {}) for item in further),
             executor=executor,
             journal=journal or MemoryLog(),
-            build=lambda space: _Timed(spec, space, stopwatch),
+            build=lambda space: _timed(spec, space, stopwatch),
             record=SearchRecord("simulated", spec.name, spec.digest, ""),
             listener=watcher,
+            agent=mind,
         )
     )
     true = world.truth(outcome.decision.winner.allocation) if outcome.decision else None
@@ -218,14 +225,20 @@ class _Stopwatch:
             self.seconds += perf_counter() - began
 
 
-class _Timed:
-    """The searcher of the spec, with every call timed; building it is deciding too."""
+def _timed(spec: PipelineSpec, space: Space, stopwatch: _Stopwatch) -> Searcher:
+    """Return the searcher of the spec with every call timed; building it is deciding too."""
+    search = spec.search
+    searcher: Searcher = stopwatch.time(
+        lambda: create_searcher(search.searcher, spec, space, space.lengths, search.seed, search.options)
+    )
+    return _TimedTalker(searcher, stopwatch) if isinstance(searcher, Talker) else _Timed(searcher, stopwatch)
 
-    def __init__(self, spec: PipelineSpec, space: Space, stopwatch: _Stopwatch) -> None:
-        search, self._stopwatch = spec.search, stopwatch
-        self._searcher: Searcher = stopwatch.time(
-            lambda: create_searcher(search.searcher, spec, space, space.lengths, search.seed, search.options)
-        )
+
+class _Timed:
+    """A searcher whose calls are timed."""
+
+    def __init__(self, searcher: Searcher, stopwatch: _Stopwatch) -> None:
+        self._searcher, self._stopwatch = searcher, stopwatch
 
     def ask(self, archive: Archive, count: int) -> tuple[Proposal, ...]:
         proposals: tuple[Proposal, ...] = self._stopwatch.time(lambda: self._searcher.ask(archive, count))
@@ -234,6 +247,30 @@ class _Timed:
     def tell(self, archive: Archive) -> tuple[Guideline, ...]:
         guidelines: tuple[Guideline, ...] = self._stopwatch.time(lambda: self._searcher.tell(archive))
         return guidelines
+
+
+class _TimedTalker(_Timed):
+    """A searcher of dialogues whose own part in them is timed."""
+
+    def __init__(self, searcher: Talker, stopwatch: _Stopwatch) -> None:
+        super().__init__(searcher, stopwatch)
+        self._talker = searcher
+
+    def asking(self, archive: Archive, count: int) -> Talk[tuple[Proposal, ...]]:
+        return (yield from self._led(self._talker.asking(archive, count)))
+
+    def telling(self, archive: Archive) -> Talk[tuple[Guideline, ...]]:
+        return (yield from self._led(self._talker.telling(archive)))
+
+    def _led(self, talk: Talk[_T]) -> Talk[_T]:
+        reply: Reply | None = None
+        while True:
+            try:
+                ask = self._stopwatch.time(lambda: next(talk) if reply is None else talk.send(reply))  # noqa: B023
+            except StopIteration as end:
+                value: _T = end.value
+                return value
+            reply = yield ask
 
 
 @dataclass

@@ -15,6 +15,7 @@ from agenttts.runtime.agent.brief import Brief, Style
 from agenttts.runtime.agent.dialogue import Talk, drive
 from agenttts.runtime.agent.proposing import propose
 from agenttts.runtime.agent.teaching import foresee, teach
+from agenttts.runtime.agent.trust import places, trust
 from agenttts.runtime.options import OptionError
 from agenttts.runtime.records import Archive, Guideline, Proposal
 from agenttts.runtime.search.agenttts import AgentTTS, agenttts_searcher
@@ -24,7 +25,7 @@ from agenttts.spec.model import Json, PipelineSpec
 
 
 @runtime_checkable
-class Talker(Protocol):
+class Talker(Searcher, Protocol):
     """A searcher whose decisions are dialogues; its `ask` and `tell` are those without an answer."""
 
     def asking(self, archive: Archive, count: int) -> Talk[tuple[Proposal, ...]]:
@@ -54,9 +55,9 @@ class AssistedTTS:
         if not archive.results:
             return self.rules.ask(archive, count)
         starts = self.rules.starts(archive, count)
-        places = count - len(starts) - _kept(archive, count, bool(starts))
+        mine = self._places(archive, count, len(starts))
         shown = self.brief.shown(archive.guidelines)
-        proposed = yield from propose(self.brief, archive, starts, places, shown)
+        proposed = yield from propose(self.brief, archive, starts, mine, shown)
         return self.rules.filled(archive, count, proposed)
 
     def telling(self, archive: Archive) -> Talk[tuple[Guideline, ...]]:
@@ -64,12 +65,12 @@ class AssistedTTS:
         taught = (yield from teach(self.brief, archive)) if archive.results else ()
         return taught or self.rules.tell(archive)
 
-
-def _kept(archive: Archive, count: int, started: bool) -> int:
-    """Return how many places the rules keep: one of a batch, every second one of single proposals."""
-    if started:
-        return 0
-    return 1 if count > 1 else len(archive.results) % 2
+    def _places(self, archive: Archive, count: int, started: int) -> int:
+        """Return how many places the agent gets beside the initial trials of a batch."""
+        initial = {proposal.allocation for proposal in self.rules.starts(Archive(), self.brief.space.count())}
+        earned = trust(archive, initial, self.brief.spec.objective.direction)
+        granted = places(archive, count, earned, self.brief.spec.search.batch)
+        return min(granted, count - started)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from agenttts.runtime.agent.dialogue import Ask, Reply
 from agenttts.runtime.testing import FakeServer, Refusal
 
 _BLOCK = re.compile(r'<data name="(\w+)">(.*?)</data>', re.DOTALL)
@@ -134,6 +135,23 @@ SCRIPTS: Mapping[str, Script] = {
     "no json": lambda asked: Refusal(200, b"<html>"),  # noqa: ARG005
 }
 """Characters by name."""
+
+
+class ScriptedMind:
+    """A search agent in process that follows a script: no endpoint, for thousands of searches."""
+
+    def __init__(self, script: Script | str = good) -> None:
+        """Prepare. script: a function, or the name of a character."""
+        self._script = SCRIPTS[script] if isinstance(script, str) else script
+        self.questions: list[Question] = []
+
+    def answer(self, ask: Ask) -> Reply:
+        """Return what the script says; a refusal is no answer."""
+        body = {"messages": [{"role": m.role, "content": m.content} for m in ask.messages]}
+        asked = question(len(self.questions) + 1, body)
+        self.questions.append(asked)
+        said = self._script(asked)
+        return Reply(None, f"HTTP {said.status}") if isinstance(said, Refusal) else Reply(said)
 
 
 class ScriptedAgent(FakeServer):

@@ -9,7 +9,7 @@ import click
 
 from agenttts.runtime.cli import common
 from agenttts.runtime.cli.search import CODES, check_items, check_tracking, limits_of, run_launch
-from agenttts.runtime.home import home
+from agenttts.runtime.home import beside, home
 
 if TYPE_CHECKING:
     from agenttts.compiler.estimate import Estimate
@@ -134,6 +134,7 @@ def _document(launched: Launched, plan: Design, guess: Estimate) -> dict[str, An
     found = find(launched.spec, plan, launched.outcome.archive)
     whole = document(launched)
     kept = {name: whole[name] for name in ("search_id", "status", "trials", "spent", "report", "tracking")}
+    kept["page"] = str(beside(launched.report))
     return {**kept, "estimate": guess.document(), "insights": insights(found), "missing": list(found.missing)}
 
 
@@ -146,7 +147,7 @@ def _text(launched: Launched, plan: Design) -> str:
     lines = [
         f"pilot    {outcome.search_id}: {outcome.status} ({outcome.reason})",
         f"spent    {spend(outcome.spent)}",
-        f"report   {launched.report}",
+        f"report   {beside(launched.report)}",
         "",
         text(find(launched.spec, plan, outcome.archive)),
     ]

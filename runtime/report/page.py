@@ -17,29 +17,35 @@ from agenttts.runtime.statistics import Interval
 
 def render(data: ReportData) -> str:
     """Return the page."""
-    page = _environment().get_template("page.html.j2")
+    page = environment().get_template("page.html.j2")
     return page.render(
         data=data,
-        style=Markup(_read("page.css")),
+        style=style(),
         cost_plot=Markup(cost_plot(data)),
         progress_plot=Markup(progress_plot(data)),
         stage_plots=[(stage, Markup(stage_plot(stage, i))) for i, stage in enumerate(data.stages)],
     )
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Return what renders our pages: every text is escaped, every value must be given."""
+    made = Environment(
         loader=FunctionLoader(_read),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = number
-    environment.filters["score"] = score
-    environment.filters["bounds"] = bounds
-    environment.filters["duration"] = duration
-    return environment
+    made.filters["number"] = number
+    made.filters["score"] = score
+    made.filters["bounds"] = bounds
+    made.filters["duration"] = duration
+    return made
+
+
+def style() -> Markup:
+    """Return the style sheet of our pages."""
+    return Markup(_read("page.css"))
 
 
 def _read(name: str) -> str:

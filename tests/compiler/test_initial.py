@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 
@@ -66,6 +68,46 @@ def test_a_largest_model_that_cannot_fit_gives_way_to_the_next() -> None:
         *("R=7B*61 QA=70B*1", "R=32B*1 QA=70B*1"),
         *("R=32B*1 QA=3B*100", "R=32B*1 QA=8B*39"),
     ]
+
+
+SETS = {
+    "2wiki": ("2wiki", 256, (1000, 900, 850, 500)),
+    "cwq": ("kgqa", 256, (550,)),
+    "webqsp": ("kgqa", 256, (550,)),
+    "webqsp with the paper's prompt length": ("kgqa", 128, (550,)),
+    "taskbench": ("taskbench", 1024, (2000,)),
+    "chatdev": ("chatdev", 1024, (2000,)),
+}
+"""The paper's data sets: whose stages, the last stage's prompt, budgets of the authors' commands."""
+LISTED = {
+    **{("cwq", 550): PUBLISHED["kgqa", 550], ("webqsp", 550): PUBLISHED["kgqa", 550]},
+    # QA with 128 prompt tokens: one pass of the 70B costs 68, which pays for 24 samples of the 8B.
+    ("webqsp with the paper's prompt length", 550): [
+        *("R=7B*60 QA=70B*1", "R=72B*1 QA=70B*1"),
+        *("R=72B*1 QA=8B*24", "R=72B*1 QA=70B*1"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "budget"), [(n, b) for n, (*_, budgets) in SETS.items() for b in budgets])
+def test_every_data_set_of_the_paper_begins_as_the_published_program_lists(name: str, budget: float) -> None:
+    task, prompt, _ = SETS[name]
+    spec = paper_spec(task, budget)
+    last = spec.stages[-1]
+    assert last.tokens is not None
+    stages = (*spec.stages[:-1], replace(last, tokens=replace(last.tokens, prompt=prompt)))
+    starts = published_initial(space_of(replace(spec, stages=stages)))
+    expected = LISTED[name, budget] if (name, budget) in LISTED else PUBLISHED[name, budget]
+    assert [start.key for start in starts] == expected
+
+
+def test_the_paper_steps_down_one_by_one_where_the_program_drops_to_the_smallest() -> None:
+    """Three stages that do not fit at their largest together: only the dearest of the others steps down."""
+    space = space_of(paper_spec("taskbench", 1600))
+    ours = {start.key for start in initial_allocations(space)}
+    theirs = {start.key for start in published_initial(space)}
+    assert "D=8B*100 T=70B*1 P=8B*1" in ours and "D=8B*60 T=8B*1 P=8B*1" in theirs
+    assert ours.isdisjoint(theirs)
 
 
 def test_starts_have_no_duplicates() -> None:

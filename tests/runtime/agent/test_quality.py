@@ -49,7 +49,7 @@ def test_a_hostile_agent_costs_little(truth):
     simulation = Simulation(agents.spec(trials=50, batch=5), TRUTHS[truth])
     archive = search(simulation, Hostile(simulation), 50)
     sources = [result.proposal.source for result in archive.results]
-    assert sources.count("agent") > 25
+    assert 5 <= sources.count("agent") < 20  # of 44, since its trials are worse than the rules'
     assert simulation.regret(archive) < 0.03
 
 

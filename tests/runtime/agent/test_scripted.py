@@ -116,7 +116,7 @@ def test_a_good_agent_is_heard_and_its_guidelines_are_kept(tmp_path):
     assert body["model"] == "talker" and body["n"] == 1 and body["max_tokens"] == 8192
     assert body["response_format"]["json_schema"]["strict"] is True and body["temperature"] == 0.5
     assert server.keys[0] == f"Bearer {KEY}"
-    assert sources(outcome).count("agent") == 9  # of 18: 6 initial, and one of each later batch is the rules'
+    assert sources(outcome).count("agent") == 5  # of 18: 6 initial; it proposes what the rules would not
     assert "Spend less on the early stage." in outcome.archive.guidelines[0].text
     assert len(search.talks) == len(server.requests) and search.noted == []
     assert outcome.spent.requests == len(server.requests)
