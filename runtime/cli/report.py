@@ -161,9 +161,12 @@ def living(row: dict[str, Any], alive: dict[str, str]) -> dict[str, Any]:
 
 def facts(recorded: Recorded) -> dict[str, Any]:
     """Return one search in a few facts."""
+    from agenttts.runtime.cli.search_text import simulation_document
+
     decision = recorded.decision
     winner = decision.winner if decision else None
     return {
+        **simulation_document(recorded.simulation),
         "search_id": recorded.search_id,
         "status": recorded.status,
         "began": datetime.fromtimestamp(recorded.began, UTC).isoformat(timespec="seconds"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ from agenttts.runtime.launch import Launched
 from agenttts.runtime.outcome import lost_document, summary_document
 from agenttts.runtime.records import TrialState
 from agenttts.runtime.secret import hide_credentials
+from agenttts.runtime.simulated import notice
 from agenttts.runtime.statistics import summarise
 from agenttts.runtime.store.accounts import Account
 
 
 def document(launched: Launched) -> dict[str, Any]:
-    """Return the `--json` form (design, section 9)."""
+    """Return the `--json` form (design, section 9); only a simulated search has `simulated` in it."""
     outcome, place = launched.outcome, launched.place
     spent = outcome.spent
     return {
+        **simulation_document(launched.simulation),
         "search_id": outcome.search_id,
         "status": outcome.status,
         "best": _best(launched),
@@ -45,6 +48,16 @@ def document(launched: Launched) -> dict[str, Any]:
             "run_id": place.run_id,
         },
     }
+
+
+def simulation_document(simulation: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what a JSON document says first when models were simulated; nothing when they were real."""
+    return {"simulated": True, "simulation": dict(simulation)} if simulation else {}
+
+
+def simulation_lines(launched: Launched) -> list[str]:
+    """Return what people read first when models were simulated; nothing when they were real."""
+    return [notice(launched.simulation)] if launched.simulation else []
 
 
 def _states(launched: Launched) -> dict[str, int]:
@@ -85,7 +98,10 @@ def text(launched: Launched, tracking_uri: str) -> str:
     """Return what people read at the end of a search."""
     outcome, best, shown = launched.outcome, _best(launched), hide_credentials(tracking_uri)
     states = ", ".join(f"{number} {state}" for state, number in _states(launched).items() if number)
-    lines = [f"search   {outcome.search_id}: {outcome.status} ({outcome.reason}); trials: {states or 'none'}"]
+    lines = simulation_lines(launched)
+    lines += [
+        f"search   {outcome.search_id}: {outcome.status} ({outcome.reason}); trials: {states or 'none'}"
+    ]
     if best is not None:
         lines += _best_lines(best, launched)
     lines += [f"spent    {spend(outcome.spent)}", *_lost(outcome.account)]
