@@ -24,6 +24,7 @@ from agenttts.runtime.files import write_text
 from agenttts.runtime.history import seconds_run
 from agenttts.runtime.home import Home
 from agenttts.runtime.listening import ProgressListener
+from agenttts.runtime.notice import notice
 from agenttts.runtime.options import OptionError
 from agenttts.runtime.outcome import SearchOutcome
 from agenttts.runtime.provenance import provenance
@@ -41,7 +42,7 @@ from agenttts.runtime.searches import (
     search_id_for,
 )
 from agenttts.runtime.session import Session, workers
-from agenttts.runtime.simulated import SimulatedModels, notice
+from agenttts.runtime.simulated import SimulatedModels
 from agenttts.runtime.spec_files import Loaded
 from agenttts.runtime.store.claims import Claims
 from agenttts.runtime.store.codec import encode_guideline, encode_result

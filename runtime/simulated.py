@@ -7,7 +7,7 @@ own, with the digest of the config and of all items in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from agenttts.spec.words import names
 
 REAL = ("api", "gpu")
 """Workers whose models are simulated; embedded models run anyway."""
-WORD = "SIMULATED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +52,6 @@ class SimulatedModels:
     def document(self) -> dict[str, Any]:
         """Return what the journal keeps, and every output shows."""
         return {"config": str(self.config), "digest": self.digest, "models": list(self.models)}
-
-
-def notice(document: Mapping[str, Any]) -> str:
-    """Return what people must know about a simulated search, from its document.
-
-    >>> notice({"config": "weak.json", "digest": "sha256:abc", "models": ["a", "b"]})
-    'SIMULATED: a, b gave made-up answers (weak.json, sha256:abc); no figure is one of a real model.'
-    """
-    who, where = ", ".join(document["models"]), f"{document['config']}, {document['digest']}"
-    return f"{WORD}: {who} gave made-up answers ({where}); no figure is one of a real model."
 
 
 def read_simulated(config: Path, spec: PipelineSpec, items: Iterable[Item]) -> SimulatedModels:

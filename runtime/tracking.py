@@ -201,6 +201,11 @@ def search_tags(record: SearchRecord) -> dict[str, str]:
     return {**record.tags, **{name: value for name, value in given.items() if value is not None}}
 
 
+def search_params(record: SearchRecord) -> dict[str, str]:
+    """Return the params every run of the search carries: whether, and by what, its models are simulated."""
+    return {"simulated": str(record.simulation["digest"])} if record.simulation else {}
+
+
 def trial_tags(result: TrialResult) -> dict[str, str]:
     """Return the tags of one trial: its number, state, who proposed it and why, and what went wrong."""
     tags = {

@@ -11,6 +11,7 @@ import click
 from agenttts.runtime.cli import common
 from agenttts.runtime.cli.search import CODES, check_items, check_tracking, limits_of, run_launch
 from agenttts.runtime.home import home
+from agenttts.runtime.notice import simulation_lines
 
 if TYPE_CHECKING:
     from agenttts.compiler.estimate import Estimate
@@ -150,13 +151,12 @@ def _document(launched: Launched, plan: Design, guess: Estimate) -> dict[str, An
 
 def _text(launched: Launched, plan: Design) -> str:
     from agenttts.runtime.cli.progress import spend
-    from agenttts.runtime.cli.search_text import simulation_lines
     from agenttts.runtime.pilot.findings import find
     from agenttts.runtime.pilot.text import text
 
     outcome = launched.outcome
     lines = [
-        *simulation_lines(launched),
+        *simulation_lines(launched.simulation),
         f"pilot    {outcome.search_id}: {outcome.status} ({outcome.reason})",
         f"spent    {spend(outcome.spent)}",
         f"report   {launched.report}",

@@ -18,6 +18,7 @@ from agenttts.compiler.plan import Plan
 from agenttts.compiler.plan import plan as make_plan
 from agenttts.runtime.cli import common
 from agenttts.runtime.home import home
+from agenttts.runtime.notice import notice, simulation_document
 from agenttts.spec.model import PipelineSpec, Plugin
 from agenttts.spec.paths import format_of, scheme
 from agenttts.spec.template import variables
@@ -61,16 +62,12 @@ def run(
     given = _items(loaded, items)
     common.check_output(output)
     models = common.read_simulated(simulated, loaded.spec, given)
+    if models is not None:
+        click.echo(notice(models.document()), err=True)
     place = _Place(ray_address, store, models)
     rows = list(_rows(loaded.spec, _outcome(loaded.spec, planned, given, place), models))
     common.write(output, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
-    if models is not None:
-        from agenttts.runtime.simulated import notice
-
-        click.echo(notice(models.document()), err=True)
     if as_json:
-        from agenttts.runtime.cli.search_text import simulation_document
-
         failed = sum(row["output"] is None for row in rows)
         said = simulation_document(models.document() if models else None)
         common.print_json({**said, "file": str(output), "items": len(rows), "without_output": failed})

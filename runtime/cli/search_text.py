@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ from agenttts.runtime.archive import archive_digest
 from agenttts.runtime.cli.plan_text import amount, dollars
 from agenttts.runtime.cli.progress import spend
 from agenttts.runtime.launch import Launched
+from agenttts.runtime.notice import simulation_document, simulation_lines
 from agenttts.runtime.outcome import lost_document, summary_document
 from agenttts.runtime.records import TrialState
 from agenttts.runtime.secret import hide_credentials
-from agenttts.runtime.simulated import notice
 from agenttts.runtime.statistics import summarise
 from agenttts.runtime.store.accounts import Account
 
@@ -48,16 +47,6 @@ def document(launched: Launched) -> dict[str, Any]:
             "run_id": place.run_id,
         },
     }
-
-
-def simulation_document(simulation: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what a JSON document says first when models were simulated; nothing when they were real."""
-    return {"simulated": True, "simulation": dict(simulation)} if simulation else {}
-
-
-def simulation_lines(launched: Launched) -> list[str]:
-    """Return what people read first when models were simulated; nothing when they were real."""
-    return [notice(launched.simulation)] if launched.simulation else []
 
 
 def _states(launched: Launched) -> dict[str, int]:
@@ -98,7 +87,7 @@ def text(launched: Launched, tracking_uri: str) -> str:
     """Return what people read at the end of a search."""
     outcome, best, shown = launched.outcome, _best(launched), hide_credentials(tracking_uri)
     states = ", ".join(f"{number} {state}" for state, number in _states(launched).items() if number)
-    lines = simulation_lines(launched)
+    lines = simulation_lines(launched.simulation)
     lines += [
         f"search   {outcome.search_id}: {outcome.status} ({outcome.reason}); trials: {states or 'none'}"
     ]

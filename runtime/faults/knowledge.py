@@ -95,18 +95,24 @@ class Knowledge:
         if len(self.answers) < 2:
             return self._changed(entry, None, seed, place) if self.task.perturbed else IGNORANCE
         if self.task.perturbed:
-            return self._changed(entry, self._values[int(at * len(self._values))], seed, place)
+            return self._changed(entry, self._other(entry, at), seed, place)
         found = int(at * len(self.answers))
         return self.answers[found - 1] if self.answers[found] == entry.answer else self.answers[found]
 
+    def _other(self, entry: Entry, at: float) -> Any:
+        """Return another item's answer."""
+        number = int(at * len(self._values))
+        found = self._values[number]
+        return self._values[number - 1] if found == self._values[entry.number] else found
+
     def _changed(self, entry: Entry, other: Any, seed: int, place: int) -> str:
         """Return the right answer with one change, with two in the third and fourth wrong answer."""
-        value = self._values[entry.number]
+        value, text = self._values[entry.number], IGNORANCE
         for turn in range(1 + place // 2):
-            about = seed, "perturbed", self.task.name, entry.match, place, turn
-            value = perturbed(value, other, *about) if value is not None else None
-        text = IGNORANCE if value is None else written(self.task, value)
-        return IGNORANCE if text == entry.answer else text
+            changed = perturbed(value, other, seed, "perturbed", self.task.name, entry.match, place, turn)
+            if changed is not None and written(self.task, changed) != entry.answer:
+                value, text = changed, written(self.task, changed)
+        return text
 
 
 def missing(entry: Entry, prompt: str) -> bool:

@@ -66,9 +66,9 @@ def _changed(value: Any, other: Any, *about: str | int) -> Any:
         return {**value, key: _changed(value[key], part, *about, key)}
     if isinstance(value, list) and value:
         return _list_changed(value, other if isinstance(other, list) else [], int(at * len(value)), *about)
-    if isinstance(value, bool) or type(value) is not type(other):
-        return _other_scalar(value)
-    return other
+    if type(value) is type(other) and not isinstance(value, bool):
+        return other
+    return value if isinstance(value, list | dict) else _other_scalar(value)
 
 
 def _list_changed(value: list[Any], others: list[Any], place: int, *about: str | int) -> list[Any]:
@@ -97,11 +97,4 @@ def stands_in(text: str, prompt: str) -> bool:
     if text in prompt:
         return True
     plain, escaped = (json.dumps(text, ensure_ascii=only_ascii)[1:-1] for only_ascii in (False, True))
-    return plain in prompt or escaped in prompt or _in_pages(escaped) in prompt
-
-
-def _in_pages(escaped: str) -> str:
-    """Return how Jinja's `tojson` writes a text: safe in HTML."""
-    for sign in "<>&'":
-        escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
-    return escaped
+    return plain in prompt or escaped in prompt

@@ -10,9 +10,9 @@ from importlib.resources import files
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from agenttts.runtime.notice import notice
 from agenttts.runtime.report.figures import ReportData
 from agenttts.runtime.report.plots import cost_plot, progress_plot, stage_plot
-from agenttts.runtime.simulated import notice
 from agenttts.runtime.statistics import Interval
 
 
