@@ -43,7 +43,7 @@ class Template:
 
     @property
     def specs(self) -> dict[str, dict[str, Any]]:
-        """All its specs by file: besides the first, the same pipeline with other models, or another search."""
+        """All its specs by file: others are the same pipeline with other models, or another search."""
         found = {name: json.loads(text) for name, text in self.files.items() if name.endswith(".json")}
         return {name: document for name, document in found.items() if "stages" in document}
 
