@@ -19,8 +19,8 @@ def what_was_searched(recorded: Recorded) -> Searched:
         tuple(dict.fromkeys(item for result in results for item in result.scores))
         for results in (archive.results, archive.finals)
     )
-    digest = facts["data_digest"]
-    return Searched(facts["spec"], facts["files"], facts["overrides"], digest, items, further)
+    digest, models = facts["data_digest"], recorded.simulation
+    return Searched(facts["spec"], facts["files"], facts["overrides"], digest, items, further, models)
 
 
 def trials_of(events: Iterable[Event]) -> tuple[Trial, ...]:

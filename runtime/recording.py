@@ -37,6 +37,7 @@ class RecordingError(ValueError):
 class Searched:
     """What was searched: the spec's text, its prompt files, what the command line changed (as
     `Overrides.document`), the digest of the items, and their ids in order. further: those of the finals.
+    simulation: what simulated the models.
     """
 
     spec: str
@@ -45,6 +46,7 @@ class Searched:
     data_digest: str
     items: tuple[str, ...]
     further: tuple[str, ...] = ()
+    simulation: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,7 @@ def _document(searched: Searched) -> bytes:
         "data_digest": searched.data_digest,
         "items": list(searched.items),
         **({"further": list(searched.further)} if searched.further else {}),
+        **({"simulated": dict(searched.simulation)} if searched.simulation else {}),
     }
     return json.dumps(document, sort_keys=True).encode()
 
@@ -237,7 +240,8 @@ def _searched(text: bytes) -> Searched:
     if given["format"] != FORMAT:
         raise RecordingError(f"a recording of format {given['format']!r}, this version reads {FORMAT}")
     items, further = tuple(given["items"]), tuple(given.get("further", ()))
-    return Searched(given["spec"], given["files"], given["overrides"], given["data_digest"], items, further)
+    digest, models = given["data_digest"], given.get("simulated")
+    return Searched(given["spec"], given["files"], given["overrides"], digest, items, further, models)
 
 
 def _recording(searched: Searched, table: Any) -> Recording:

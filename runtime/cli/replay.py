@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agenttts.runtime.cli import common
+from agenttts.runtime.notice import simulation_document, simulation_lines
 
 if TYPE_CHECKING:
     from agenttts.runtime.replaying import RecordedWorld
@@ -45,16 +46,17 @@ def replay(
         from agenttts.runtime.cli.search import known_searcher
 
         known_searcher(searcher)
+
     world = _world(recording, budget, nearest)
     given = {"searcher": searcher, "seed": seed, "trials": trials}
     changed = {name: value for name, value in given.items() if value is not None}
     exact = not changed and budget is None
     simulated = _simulated(recording, world, {"further": _further(world, exact), **changed})
-    figures = document(simulated)
+    figures, models = document(simulated), world.recording.searched.simulation
     if as_json:
-        common.print_json(figures)
+        common.print_json({**simulation_document(models), **figures})
     else:
-        click.echo(text(simulated, figures))
+        click.echo("\n".join([*simulation_lines(models), text(simulated, figures)]))
     _end(simulated)
 
 

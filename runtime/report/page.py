@@ -10,6 +10,7 @@ from importlib.resources import files
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from agenttts.runtime.notice import notice
 from agenttts.runtime.report.figures import ReportData
 from agenttts.runtime.report.plots import cost_plot, progress_plot, stage_plot
 from agenttts.runtime.statistics import Interval
@@ -40,6 +41,7 @@ def environment() -> Environment:
     made.filters["score"] = score
     made.filters["bounds"] = bounds
     made.filters["duration"] = duration
+    made.filters["notice"] = notice
     return made
 
 
