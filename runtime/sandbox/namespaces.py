@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agenttts.runtime.sandbox.model import Ending, Files, Limits, SandboxError
-from agenttts.runtime.sandbox.outside import Place, first, job, supervise
+from agenttts.runtime.sandbox.outside import SEARCHED, Place, first, job, supervise
 
 FOLDER = "/work"
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache")
@@ -45,8 +45,7 @@ shift
 while [ "$1" != -- ]; do
   if [ "$1" = link ]; then ln -s "$2" "$root$3"; shift 3; continue; fi
   if [ -d "$2" ]; then mkdir -p "$root$2"; else mkdir -p "$root$(dirname "$2")"; : > "$root$2"; fi
-  mount --bind "$2" "$root$2"
-  if [ "$1" = bind ]; then mount -o remount,bind,ro,nosuid,nodev "$2" "$root$2"; fi
+  if [ "$1" = device ]; then mount -o bind "$2" "$root$2"; else mount -o bind,ro,nosuid,nodev "$2" "$root$2"; fi
   shift 2
 done
 shift
@@ -147,7 +146,7 @@ class Namespaces:
         if sys.platform != "linux":
             yield f"it works on Linux only, this is {sys.platform}"
         for program in self.needs:
-            if shutil.which(program, path=os.defpath + ":/usr/sbin:/sbin:/usr/bin") is None:
+            if shutil.which(program, path=SEARCHED) is None:
                 yield f"{program} is not installed"
 
     def run(self, files: Files, limits: Limits) -> Ending:

@@ -25,7 +25,8 @@ START_S = 30.0
 """So long a sandbox may take to be set up on a busy machine, and to be taken down again."""
 READY = b"\n"
 Start = Callable[[int], Sequence[str]]
-SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SEARCHED = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+"""Where the tools that make a sandbox are looked for; ordinary users often lack the last two."""
 MOST_REPLY = 8
 """Bytes of a reply for each byte of output: JSON escapes one character as six."""
 
