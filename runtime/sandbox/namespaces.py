@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agenttts.runtime.sandbox.inside import REFUSED
 from agenttts.runtime.sandbox.model import Ending, Files, Limits, SandboxError
 from agenttts.runtime.sandbox.outside import SEARCHED, Place, first, job, supervise
 
@@ -125,11 +126,15 @@ def bubblewrap_command(host: Host, limits: Limits, command: Sequence[str]) -> li
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """A sandbox of namespaces. needs: programs it is made with. gate: as many run at once as there are cores."""
+    """A sandbox of namespaces. needs: programs it is made with. for_root: whether root may use it.
+
+    gate: lets as many programs run at once as there are cores.
+    """
 
     name: str
     needs: tuple[str, ...]
     build: Callable[[Host, Limits, Sequence[str]], list[str]]
+    for_root: bool
     host: Host = field(default_factory=this_host)
     gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(os.cpu_count() or 1))
 
@@ -145,6 +150,10 @@ class Namespaces:
     def _missing(self) -> Iterator[str]:
         if sys.platform != "linux":
             yield f"it works on Linux only, this is {sys.platform}"
+        if os.uname().machine not in REFUSED:
+            yield f"its filter of system calls knows {' and '.join(REFUSED)}, this is {os.uname().machine}"
+        if self.host.root and not self.for_root:
+            yield "it gives root no other user, so root could have any number of processes; use 'unshare'"
         for program in self.needs:
             if shutil.which(program, path=SEARCHED) is None:
                 yield f"{program} is not installed"
@@ -164,9 +173,9 @@ class Namespaces:
 def unshare() -> Namespaces:
     """Return the sandbox made with util-linux."""
     needs = ("setpriv", "choom", "unshare", "mount", "umount", "pivot_root")
-    return Namespaces("unshare", needs, unshare_command)
+    return Namespaces("unshare", needs, unshare_command, for_root=True)
 
 
 def bubblewrap() -> Namespaces:
     """Return the sandbox made with bubblewrap."""
-    return Namespaces("bubblewrap", ("choom", "bwrap"), bubblewrap_command)
+    return Namespaces("bubblewrap", ("choom", "bwrap"), bubblewrap_command, for_root=False)
