@@ -142,11 +142,12 @@ def _similarity(embedder: Embedder, requirement: str, code: str) -> float:
 
 
 def consistency(options: Options) -> Function:
-    """Compare a program with its requirement: `{"consistency": 0.8}`, to be scored by the metric `number`.
+    """Compare a program with its requirement: `{"consistency": 0.8}`, for the metric `number`.
 
-    The cosine of the embeddings of the requirement and of the program without comments and docstrings; below 0
-    counts as 0. An endpoint that cannot be reached, or answers with something else, leaves the item unscored;
-    without `base_url` the value is null and every item is unscored. What the endpoint bills is not counted.
+    The cosine of the embeddings of the requirement and of the program without comments and docstrings; below
+    0 counts as 0. An endpoint that cannot be reached, or answers with something else, leaves the item
+    unscored; without `base_url` the value is null and every item is unscored. What the endpoint bills is not
+    counted.
 
     The research program of the AgentTTS paper asks text-embedding-ada-002, and drops cases that failed.
 

@@ -1,10 +1,11 @@
 """Python stages: functions of a stage's input that need no model.
 
 `FUNCTIONS` maps a name to a factory that takes options and gives the function. A function may raise; the item
-is then unscored and the message becomes its problem. `UnreadyError` ends the search instead: no item can do better.
+is then unscored and the message becomes its problem. `UnreadyError` ends the search instead: no item can do
+better.
 
-A function that needs something of the machine has a method `ready()`, which raises `UnreadyError`; it is called
-before the first trial where stages run on this machine.
+A function that needs something of the machine has a method `ready()`, which raises `UnreadyError`; it is
+called before the first trial where stages run on this machine.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ WORD = re.compile(r"\w+")
 
 class UnreadyError(Exception):
     """The machine lacks what a function needs, whatever the item; says what, and what to do."""
-
 
 
 def identity(options: Options) -> Function:

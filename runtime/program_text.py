@@ -20,7 +20,7 @@ from agenttts.spec.model import Json
 MOST_CHARACTERS = 200_000
 """More is no program that a model wrote in one reply; reading it could take long."""
 MARKER = re.compile(r"\bTODO\b|\bFIXME\b|^\W*(?i:todo|fixme)\b")
-"""In a comment or docstring: the marker in capitals anywhere, or in any case where the line begins with it."""
+"""In a comment or docstring: the marker in capitals anywhere, or in any case at the line's beginning."""
 FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
 OWN_NAMES = frozenset({*dir(builtins), "__file__", "__name__", "__doc__", "__builtins__", "__annotations__"})
 EXTRA_NAMES = frozenset({"exit", "quit"})
@@ -55,7 +55,9 @@ def files_of(program: Json) -> dict[str, str]:
         return {"main.py": program}
     if isinstance(program, Mapping) and all(isinstance(text, str) for text in program.values()):
         return {name: str(text) for name, text in program.items()}
-    raise TypeError(f"a program must be a text, or an object of file name -> text, got {type(program).__name__}")
+    raise TypeError(
+        f"a program must be a text, or an object of file name -> text, got {type(program).__name__}"
+    )
 
 
 def fenced(text: str) -> str | None:
@@ -85,7 +87,9 @@ def _of_file(name: str, files: Mapping[str, str]) -> Iterator[Fault]:
         tree = parsed(text)
     except Unreadable as error:
         line = getattr(error, "lineno", None) or 0
-        yield Fault(name, line, f"does not compile: {getattr(error, 'msg', '') or str(error) or type(error).__name__}")
+        yield Fault(
+            name, line, f"does not compile: {getattr(error, 'msg', '') or str(error) or type(error).__name__}"
+        )
         return
     for line, what in placeholders(text):
         yield Fault(name, line, f"is not written yet: {what}")
@@ -194,7 +198,9 @@ def _unknown_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 bound.add(other or name.partition(".")[0])
             case ast.Global(names=names) | ast.Nonlocal(names=names):
                 bound.update(names)
-            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+            case (
+                ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name))
+            ):
                 bound.add(name)
     if not star:
         yield from ((node.lineno, node.id) for node in read if node.id not in bound)

@@ -112,7 +112,7 @@ def run_program(options: Options) -> Function:
         stage: the stage that gave the program; may be left out where only one is needed.
         timeout_s: wall clock (default 3).
         memory_mib: of all its processes together (default 512).
-        sandbox: its name; "auto" (default) takes the first of those that need nothing else. See docs/sandbox.md.
+        sandbox: its name (docs/sandbox.md); "auto" (default) takes the first that works and needs no service.
     """
     known(options, "stage", "timeout_s", "memory_mib", "sandbox")
     limits = Limits(option(options, "timeout_s", 3.0), option(options, "memory_mib", 512))
@@ -124,8 +124,8 @@ def run_program(options: Options) -> Function:
 def report(ending: Ending) -> dict[str, Json]:
     """Return an ending as later stages and metrics see it.
 
-    ended, status: as in `Ending`. traceback: whether Python reported a failure on stderr. stdout, stderr: their
-    last `SHOWN` characters, with addresses in memory masked, so that equal runs give equal prompts.
+    ended, status: as in `Ending`. traceback: whether Python reported a failure on stderr. stdout, stderr:
+    their last `SHOWN` characters, with addresses in memory masked, so that equal runs give equal prompts.
     """
     return {
         "ended": ending.ended,
@@ -142,10 +142,10 @@ def completeness(options: Options) -> Metric:
     Something is: the keyword `pass`, wherever it stands; `TODO` or `FIXME` in a comment or docstring, in
     capitals anywhere or beginning the line; or the text does not compile. No program is unscored.
 
-    The research program of the AgentTTS paper (after ChatDev) looks for "pass" and "todo" in any case in whole
-    lines, lines with password, passenger, passed or passes excepted. So `compass`, a print of "all tests pass"
-    and every to-do list counts as incomplete there and not here, and a text that does not compile the other
-    way round.
+    The research program of the AgentTTS paper (after ChatDev) looks for "pass" and "todo" in any case in
+    whole lines, lines with password, passenger, passed or passes excepted. So `compass`, a print of "all
+    tests pass" and every to-do list counts as incomplete there and not here, and a text that does not compile
+    the other way round.
     """
     known(options)
 
@@ -168,12 +168,12 @@ def _unfinished(text: str) -> bool:
 
 
 def executability(options: Options) -> Metric:
-    """Score what `run_program` gave: 1 if the program ended by itself or ran to the time limit, without a failure.
+    """Score what `run_program` gave: 1 if the program ended, or ran to the time limit, without a failure.
 
     A failure is a line that begins with "Traceback (most recent call last):", or a syntax error of a file, on
-    stderr within the time limit; a crash by a signal; or an end at the limit of memory or output. An exit status
-    other than 0 alone is none. The research program of the AgentTTS paper counts tracebacks only, so a program
-    that does not compile is executable there.
+    stderr within the time limit; a crash by a signal; or an end at the limit of memory or output. An exit
+    status other than 0 alone is none. The research program of the AgentTTS paper counts tracebacks only, so a
+    program that does not compile is executable there.
     """
     known(options)
 

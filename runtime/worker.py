@@ -271,7 +271,9 @@ async def _every(calls: list[Awaitable[StageOutcome]]) -> list[StageOutcome]:
 def _failure(error: Exception, stage: str, choice: Choice | None) -> Failure:
     """Say what failed and where in the spec to look."""
     if not isinstance(error, ModelError):
-        return Failure("search", f"stage '{stage}': {error}", isinstance(error, MissingSecretError | UnreadyError))
+        return Failure(
+            "search", f"stage '{stage}': {error}", isinstance(error, MissingSecretError | UnreadyError)
+        )
     mistake = error.mistake or (isinstance(error, EndpointDown) and error.never_answered)
     model = error.model or (choice and choice.model)
     if error.pointer is None or model is None:

@@ -20,7 +20,7 @@ FAILED = re.compile(r"^Traceback \(most recent call last\):|^(?:Syntax|Indentati
 
 
 class SandboxError(Exception):
-    """Programs cannot be run safely here; says why, and what to do. Concerns the machine, never one program."""
+    """Programs cannot be run safely here; says why, and what to do. Never the fault of one program."""
 
 
 class ProgramError(ValueError):

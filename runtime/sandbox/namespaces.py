@@ -1,8 +1,8 @@
 """Linux namespaces as a sandbox: bubblewrap for ordinary users, util-linux for everybody, root included.
 
-Inside there are the interpreter and the system's libraries, read-only; a few devices; one folder in memory to
-write to, of bounded size. There is no network, no /proc, no file of anybody, no other process, and no right to
-anything. Commands are plain data (`bubblewrap_command`, `unshare_command`); `outside` runs them.
+Inside there are the interpreter and the system's libraries, read-only; a few devices; one folder in memory
+to write to, of bounded size. There is no network, no /proc, no file of anybody, no other process, and no
+right to anything. Commands are plain data (`bubblewrap_command`, `unshare_command`); `outside` runs them.
 
 The kernel is the wall. Without user namespaces for ordinary users, neither works.
 """
@@ -28,8 +28,8 @@ MOST_FILES = 2000
 NOBODY = "65534"
 FIX = (
     "Let ordinary users make user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
-    "kernel.apparmor_restrict_unprivileged_userns=0, a container with CAP_SYS_ADMIN), or use another sandbox; "
-    "see docs/sandbox.md."
+    "kernel.apparmor_restrict_unprivileged_userns=0, a container with CAP_SYS_ADMIN), "
+    "or use another sandbox; see docs/sandbox.md."
 )
 
 # Builds a root of its own in memory, moves there, and lets the old one go. /sys is the place it is built on
@@ -46,7 +46,8 @@ shift
 while [ "$1" != -- ]; do
   if [ "$1" = link ]; then ln -s "$2" "$root$3"; shift 3; continue; fi
   if [ -d "$2" ]; then mkdir -p "$root$2"; else mkdir -p "$root$(dirname "$2")"; : > "$root$2"; fi
-  if [ "$1" = device ]; then mount -o bind "$2" "$root$2"; else mount -o bind,ro,nosuid,nodev "$2" "$root$2"; fi
+  if [ "$1" = device ]; then how=bind; else how=bind,ro,nosuid,nodev; fi
+  mount -o $how "$2" "$root$2"
   shift 2
 done
 shift
@@ -94,7 +95,7 @@ def unshare_command(host: Host, limits: Limits, command: Sequence[str]) -> list[
     """
     user = ("--user", "--map-root-user") if not host.root else ()
     become = ("--reuid", NOBODY, "--regid", NOBODY, "--clear-groups") if host.root else ()
-    parts = [*(("link", *link) for link in host.links)]
+    parts: list[tuple[str, ...]] = [*(("link", *link) for link in host.links)]
     parts += [("device", device) for device in host.devices]
     parts += [("bind", bind) for bind in host.binds]
     return [

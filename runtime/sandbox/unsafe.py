@@ -1,6 +1,7 @@
-"""No sandbox: programs run as you, with your files and your network. For a machine that is itself thrown away.
+"""No sandbox: programs run as you, with your files and your network. For a machine that is thrown away.
 
-Only who runs the search can ask for it, by an environment variable, never a spec alone: specs come from others.
+Only who runs the search can ask for it, by an environment variable, never a spec alone: specs come from
+others.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Unsafe:
         """Return if the user said yes. See `Sandbox`."""
         if self.environment.get(CONSENT) != "1":
             raise SandboxError(
-                "the sandbox 'none' runs programs that a model wrote as you, with your files, keys and network. "
+                "the sandbox 'none' runs what a model wrote as you, with your files and your network. "
                 f"Use another sandbox; or, on a machine that holds nothing of value, set {CONSENT}=1."
             )
 

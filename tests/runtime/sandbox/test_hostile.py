@@ -97,7 +97,8 @@ def test_output_of_control_characters_without_end_is_cut(run):
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/passwd", "/etc/shadow", "/root/.ssh", "/home", "/var", "/proc/self/environ", "/proc/1/environ"]
+    "path",
+    ["/etc/passwd", "/etc/shadow", "/root/.ssh", "/home", "/var", "/proc/self/environ", "/proc/1/environ"],
 )
 def test_files_of_the_machine_are_not_there(run, path):
     ended = run(f"import os\nprint(os.path.lexists({path!r}))")
@@ -316,9 +317,9 @@ def test_daemons_end_with_their_program(run):
 
 def test_a_program_that_ignores_every_signal_is_ended_in_time(run):
     ended = run(
-        f"""
+        """
         import signal, sys, time
-        for number in set(signal.Signals) - {{signal.SIGKILL, signal.SIGSTOP}}:
+        for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_IGN)
         print("still here")
         while True:
@@ -439,7 +440,7 @@ def entries() -> set[str]:
 
 def _listed(folder: str) -> list[str]:
     try:
-        return [f"{folder}/{name}" for name in os.listdir(folder) if MARK in name or folder != "/dev/shm"]
+        return [str(path) for path in Path(folder).iterdir() if MARK in path.name or folder != "/dev/shm"]
     except FileNotFoundError:
         return []
 
@@ -451,5 +452,3 @@ def children() -> set[int]:
 def marked() -> list[int]:
     """Processes of this machine that a program in a sandbox started."""
     return [p.pid for p in psutil.process_iter(["cmdline"]) if MARK in (p.info["cmdline"] or [])]
-
-
