@@ -57,7 +57,7 @@ def main() -> None:
         with open(os.path.join(job["folder"], name), "w", encoding="utf-8", errors="replace") as file:  # noqa: PTH118, PTH123
             file.write(text)
     os.write(int(sys.argv[1]), b"\n")  # set up: from here on, what goes wrong is the program's doing
-    answer = json.dumps(run(job)).encode()
+    answer = json.dumps(run(job, int(sys.argv[1]))).encode()
     while answer:
         answer = answer[os.write(int(sys.argv[1]), answer) :]
     os._exit(0)
@@ -74,8 +74,8 @@ def given() -> dict[str, Any]:
     return told
 
 
-def run(job: dict[str, Any]) -> dict[str, Any]:
-    """Start the program and see it through."""
+def run(job: dict[str, Any], told: int) -> dict[str, Any]:
+    """Start the program and see it through. told: where the ending goes."""
     standing, typing = os.pipe()  # stdin is open and silent, as at a terminal where nobody types
     pipes = [os.pipe(), os.pipe()]
     pid = os.fork()
@@ -83,7 +83,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         become(job, standing, [ends[1] for ends in pipes])
     for end in (standing, *(ends[1] for ends in pipes)):
         os.close(end)
-    ended, texts = watch(pid, [ends[0] for ends in pipes], job["limits"])
+    ended, texts = watch(pid, [ends[0] for ends in pipes], told, job["limits"])
     os.close(typing)
     out, err = (bytes(text).decode("utf-8", "replace") for text in texts)
     return {**ended, "stdout": out, "stderr": err}
@@ -151,17 +151,23 @@ def refuse_calls(machine: str) -> None:
         raise OSError(ctypes.get_errno(), "the kernel takes no filter of system calls")
 
 
-def watch(pid: int, ends: list[int], limits: dict[str, Any]) -> tuple[dict[str, Any], list[bytearray]]:
-    """Collect what the program writes until it ends, or a limit ends it."""
+def watch(
+    pid: int, ends: list[int], told: int, limits: dict[str, Any]
+) -> tuple[dict[str, Any], list[bytearray]]:
+    """Collect what the program writes until it ends, a limit ends it, or nobody is there to be told."""
     texts, room = {end: bytearray() for end in ends}, limits["output_kib"] * 1024
     until = time.monotonic() + limits["time_s"]
     poller, done = select.poll(), os.pidfd_open(pid)
     for end in (*ends, done):
         poller.register(end, select.POLLIN)
+    poller.register(told, 0)  # reports only that its other end is closed
     ended: dict[str, Any] | None = None
     while ended is None:
         left_ms = min(TICK_MS, max(0.0, until - time.monotonic()) * 1000)
         for end, _ in poller.poll(left_ms + 1):
+            if end == told:
+                _end(pid)
+                os._exit(1)
             if end != done:
                 _read(poller, end, texts, room)
         ended = _reap(pid)
@@ -172,6 +178,7 @@ def watch(pid: int, ends: list[int], limits: dict[str, Any]) -> tuple[dict[str, 
     _end(pid)
     if ended["ended"] not in ("time", "output"):
         poller.unregister(done)
+        poller.unregister(told)
         _drain(poller, texts, room)
     if sum(map(len, texts.values())) > room:
         ended = {"ended": "output", "status": None}

@@ -102,10 +102,10 @@ def supervise(start: Start, told: Mapping[str, Any], limits: Limits) -> Ending:
                 end_all(process)
         finally:
             os.close(pipe)
+        if not watch.said.startswith(READY):
+            raise SandboxError(f"the sandbox could not be set up: {_tail(log) or cut or process.returncode}")
         if cut is not None:
             return Ending(cut)
-        if not watch.said.startswith(READY):
-            raise SandboxError(f"the sandbox could not be set up: {_tail(log) or process.returncode}")
     try:
         return ending(watch.said)
     except ValueError:

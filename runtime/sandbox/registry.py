@@ -10,25 +10,42 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from agenttts.runtime.sandbox.model import Sandbox, SandboxError
-from agenttts.runtime.sandbox.namespaces import bubblewrap, unshare
-from agenttts.runtime.sandbox.unsafe import unsafe
 
 AUTO = "auto"
 BY_CHOICE = ("bubblewrap", "unshare")
 """What `auto` tries, in this order: what needs neither a service nor somebody's consent."""
 
 
+# Imported when first used: `check` builds plug-ins, and needs none of these.
+def _bubblewrap() -> Sandbox:
+    from agenttts.runtime.sandbox.namespaces import bubblewrap
+
+    return bubblewrap()
+
+
+def _unshare() -> Sandbox:
+    from agenttts.runtime.sandbox.namespaces import unshare
+
+    return unshare()
+
+
 def _kubernetes() -> Sandbox:
-    from agenttts.runtime.sandbox.cluster import cluster_sandbox  # the client takes half a second to load
+    from agenttts.runtime.sandbox.cluster import cluster_sandbox
 
     return cluster_sandbox()
 
 
+def _none() -> Sandbox:
+    from agenttts.runtime.sandbox.unsafe import unsafe
+
+    return unsafe()
+
+
 SANDBOXES: dict[str, Callable[[], Sandbox]] = {
-    "bubblewrap": bubblewrap,
-    "unshare": unshare,
+    "bubblewrap": _bubblewrap,
+    "unshare": _unshare,
     "kubernetes": _kubernetes,
-    "none": unsafe,
+    "none": _none,
 }
 
 

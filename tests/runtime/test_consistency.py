@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from agenttts.runtime.consistency import cosine, vectors
-from agenttts.runtime.errors import Authentication, BadReply
+from agenttts.runtime.embeddings import cosine, vectors
+from agenttts.runtime.errors import BadReply
 from agenttts.runtime.functions import UnreadyError
 from agenttts.runtime.options import OptionError
 from agenttts.runtime.plugins import function, metric
@@ -98,7 +98,10 @@ def test_a_passing_failure_is_tried_again():
 def test_the_key_is_read_from_the_environment_and_shown_nowhere(monkeypatch):
     monkeypatch.setenv("EMBEDDING_KEY", KEY)
     endpoint = Endpoint(failing=(401,))
-    with served(endpoint) as url, pytest.raises(Authentication) as error:
+    with (
+        served(endpoint) as url,
+        pytest.raises(UnreadyError, match="Authentication") as error,
+    ):
         ask(url, "print('aaaa')\n", api_key_env="EMBEDDING_KEY")
     assert endpoint.keys == [f"Bearer {KEY}"]
     assert KEY not in str(error.value)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -406,6 +409,20 @@ def test_a_program_may_not_write_its_own_ending(run):
     assert (ended.ended, ended.status) == ("exit", 3)
 
 
+def test_a_program_ends_with_the_process_that_wanted_it(sandbox):
+    owner = f"""
+from agenttts.runtime.sandbox.model import Limits
+from agenttts.runtime.sandbox.namespaces import {sandbox.name}
+text = "import os, sys; os.setsid(); os.execv(sys.executable, ['python', '-c', 'input()', {MARK!r}])"
+{sandbox.name}().run({{"main.py": "import os\\nif os.fork():\\n os.wait()\\n" + text}}, Limits(time_s=100))
+"""
+    with subprocess.Popen([sys.executable, "-c", owner]) as process:
+        running = eventually(marked)
+        process.kill()
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in running if psutil.pid_exists(pid)], 20)
+    assert running and not alive
+
+
 def test_two_hundred_programs_leave_nothing_behind(sandbox):
     texts = (
         "print('done')",
@@ -427,6 +444,15 @@ def test_two_hundred_programs_leave_nothing_behind(sandbox):
         thread.join()
     assert (mounts(), entries(), children()) == before
     assert not marked()
+
+
+def eventually(look: Callable[[], list[int]]) -> list[int]:
+    """What `look` finds once it finds something, within a minute."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if found := look():
+            return found
+    return []
 
 
 def mounts() -> str:
