@@ -23,6 +23,7 @@ from agenttts.runtime.program_text import Unreadable, faults, fenced, files_of, 
 from agenttts.runtime.records import StageInput
 from agenttts.runtime.sandbox.model import Ending, Limits, Sandbox, SandboxError
 from agenttts.runtime.sandbox.registry import AUTO, sandbox
+from agenttts.runtime.values import clean
 from agenttts.spec.model import Json
 
 SHOWN = 2000
@@ -131,8 +132,8 @@ def report(ending: Ending) -> dict[str, Json]:
         "ended": ending.ended,
         "status": ending.status,
         "traceback": ending.traceback,
-        "stdout": ADDRESS.sub("0x...", ending.stdout[-SHOWN:]),
-        "stderr": ADDRESS.sub("0x...", ending.stderr[-SHOWN:]),
+        "stdout": ADDRESS.sub("0x...", clean(ending.stdout[-SHOWN:])),
+        "stderr": ADDRESS.sub("0x...", clean(ending.stderr[-SHOWN:])),
     }
 
 

@@ -66,12 +66,9 @@ def main() -> None:
 def given() -> dict[str, Any]:
     """Return the job. A pod cannot be spoken to, so there it lies packed in a variable."""
     packed = os.environ.get("AGENTTTS_JOB")
-    if packed:
-        told: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(packed)))
-        return told
-    told = json.load(sys.stdin.buffer)
-    os.close(0)
-    return told
+    text = zlib.decompress(base64.b64decode(packed)) if packed else sys.stdin.buffer.read()
+    job: dict[str, Any] = json.loads(text)
+    return job
 
 
 def run(job: dict[str, Any], told: int) -> dict[str, Any]:
@@ -98,7 +95,7 @@ def become(job: dict[str, Any], standing: int, outputs: list[int]) -> None:
         os.closerange(3, 1024)
         os.chdir(job["folder"])
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.nice(10)
+        os.nice(5)
         confine(job["limits"])
         refuse_calls(os.uname().machine)
         os.execve(job["command"][0], job["command"], job["environment"])

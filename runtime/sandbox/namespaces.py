@@ -168,7 +168,10 @@ class Namespaces:
             return self.build(self.host, limits, first(place, end))
 
         with self.gate:
-            return supervise(start, told, limits)
+            try:
+                return supervise(start, told, limits)
+            except SandboxError:  # a moment without memory or processes is no reason to end a search
+                return supervise(start, told, limits)
 
 
 def unshare() -> Namespaces:

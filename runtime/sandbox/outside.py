@@ -60,6 +60,7 @@ def job(place: Place, files: Files, limits: Limits) -> dict[str, Any]:
             "PATH": f"{Path(place.python).parent}:/usr/bin:/bin",
             "HOME": place.folder,
             "TMPDIR": place.folder,
+            "USER": "program",
             "LANG": "C.UTF-8",
             "PYTHONHASHSEED": "0",
             "PYTHONDONTWRITEBYTECODE": "1",

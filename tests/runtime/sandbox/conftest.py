@@ -12,7 +12,7 @@ import pytest
 from agenttts.runtime.sandbox.model import Ending, Limits, SandboxError
 from agenttts.runtime.sandbox.namespaces import Namespaces, bubblewrap, unshare
 
-LIMITS = Limits(time_s=10.0)
+LIMITS = Limits(time_s=60.0)
 Run = Callable[..., Ending]
 
 

@@ -295,7 +295,7 @@ def test_files_without_end_are_ended(sandbox, run):
         except OSError as error:
             print(error.errno)
         """,
-        SHORT,
+        replace(LIMITS, time_s=5.0),
     )
     assert ended.stdout == "28\n" if sandbox.name == "unshare" else ended.ended == "time"
 
@@ -328,7 +328,7 @@ def test_a_program_that_ignores_every_signal_is_ended_in_time(run):
         while True:
             time.sleep(1)
         """,
-        SHORT,
+        replace(LIMITS, time_s=5.0),
     )
     assert (ended.ended, ended.stdout) == ("time", "still here\n")
 
