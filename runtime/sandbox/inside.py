@@ -25,22 +25,28 @@ TICK_MS = 100
 READ = 65536
 NEW = 0x7E020080
 """Flags of `clone` that make namespaces."""
-ALIKE = (425, 426, 427, 428, 429, 430, 431, 432, 433, 438, 442)
-"""io_uring, the newer calls that mount, pidfd_getfd: they have the same numbers everywhere."""
-REFUSED: dict[str, tuple[int, int, str]] = {
-    # AUDIT_ARCH, clone, then: unshare setns mount umount2 pivot_root chroot ptrace process_vm_readv
+FAMILIES = (1, 2, 10, 16)
+"""Kinds of sockets that a namespace of its own cuts off: unix, both internets, netlink. Not so vsock."""
+ALIKE = (425, 426, 427, 428, 429, 430, 431, 432, 433, 438, 442, 447)
+"""io_uring, the newer calls that mount, pidfd_getfd, memfd_secret: they have the same numbers everywhere."""
+REFUSED: dict[str, tuple[int, int, int, str]] = {
+    # AUDIT_ARCH, clone, socket, then: unshare setns mount umount2 pivot_root chroot ptrace process_vm_readv
     # process_vm_writev kcmp add_key request_key keyctl bpf perf_event_open userfaultfd open_by_handle_at
-    # kexec_load init_module delete_module finit_module personality move_pages syslog acct quotactl
+    # kexec_load init_module delete_module finit_module personality move_pages syslog acct quotactl, and those
+    # that hold memory which counts for no process: memfd_create shmget msgget semget
     "x86_64": (
         0xC000003E,
         56,
+        41,
         "272 308 165 166 155 161 101 310 311 312 248 249 250 321 298 323 304 246 175 176 313 135 279 103 "
-        "163 179",
+        "163 179 319 29 68 64",
     ),
     "aarch64": (
         0xC00000B7,
         220,
-        "97 268 40 39 41 51 117 270 271 272 217 218 219 280 241 282 265 104 105 106 273 92 239 116 89 60",
+        198,
+        "97 268 40 39 41 51 117 270 271 272 217 218 219 280 241 282 265 104 105 106 273 92 239 116 89 60 "
+        "279 194 186 190",
     ),
 }
 """System calls that a program has no use for, and that most ways out of a sandbox went through."""
@@ -113,7 +119,7 @@ def confine(limits: dict[str, Any]) -> None:
         (resource.RLIMIT_CPU, int(limits["time_s"]) + 2),
         (resource.RLIMIT_FSIZE, limits["file_mib"] * mib),
         (resource.RLIMIT_NPROC, limits["processes"]),
-        (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_NOFILE, 64),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_MEMLOCK, 0),
@@ -128,7 +134,7 @@ def refuse_calls(machine: str) -> None:
 
     Source of the program's form: the kernel's Documentation/userspace-api/seccomp_filter.rst.
     """
-    architecture, clone, numbers = REFUSED[machine]
+    architecture, clone, socket, numbers = REFUSED[machine]
     allow, deny, absent = 0x7FFF0000, 0x00050001, 0x00050026  # RET_ALLOW, RET_ERRNO | EPERM, | ENOSYS
     load, equal, above, any_bit, give = 0x20, 0x15, 0x35, 0x45, 0x06
     steps = [(load, 0, 0, 4), (equal, 1, 0, architecture), (give, 0, 0, deny), (load, 0, 0, 0)]
@@ -137,7 +143,9 @@ def refuse_calls(machine: str) -> None:
         steps += [(equal, 0, 1, number), (give, 0, 0, deny)]
     steps += [(equal, 0, 1, 435), (give, 0, 0, absent)]  # clone3: libraries fall back to clone
     steps += [(equal, 0, 3, clone), (load, 0, 0, 16), (any_bit, 0, 1, NEW), (give, 0, 0, deny)]
-    steps += [(give, 0, 0, allow)]
+    steps += [(load, 0, 0, 0), (equal, 0, 2 + len(FAMILIES), socket), (load, 0, 0, 16)]
+    steps += [(equal, len(FAMILIES) - place, 0, family) for place, family in enumerate(FAMILIES)]
+    steps += [(give, 0, 0, deny), (give, 0, 0, allow)]
     program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
     header = struct.pack("HL", len(steps), ctypes.addressof(program))
     libc = ctypes.CDLL(None, use_errno=True)

@@ -27,8 +27,8 @@ READY = b"\n"
 Start = Callable[[int], Sequence[str]]
 SEARCHED = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 """Where the tools that make a sandbox are looked for; ordinary users often lack the last two."""
-MOST_REPLY = 8
-"""Bytes of a reply for each byte of output: JSON escapes one character as six."""
+MOST_REPLY = 16
+"""Bytes of a reply for each byte of output: two streams, and JSON escapes one character as six."""
 
 
 @dataclass(frozen=True, slots=True)

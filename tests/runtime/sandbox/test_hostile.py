@@ -396,6 +396,35 @@ def test_it_cannot_become_root_mount_or_make_namespaces(run):
     assert ended.stdout.split() == ["True", *["-1"] * 11]
 
 
+def test_sockets_that_know_no_namespace_are_refused(run):
+    ended = run("""
+        import socket
+        for family in (socket.AF_VSOCK, socket.AF_ALG, socket.AF_PACKET, 30, 31):
+            try:
+                socket.socket(family, socket.SOCK_STREAM)
+                print("made")
+            except OSError as error:
+                print(error.errno)
+        for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6):
+            socket.socket(family, socket.SOCK_STREAM).close()
+    """)
+    assert ended.stdout.split() == ["1"] * 5
+    assert ended.status == 0, ended
+
+
+def test_memory_that_counts_for_no_process_is_refused(run):
+    ended = run("""
+        import ctypes, os
+        libc = ctypes.CDLL(None)
+        print(libc.shmget(0, 1 << 30, 0o1600), libc.msgget(0, 0o1600), libc.semget(0, 100, 0o1600))
+        try:
+            os.memfd_create("hidden")
+        except OSError as error:
+            print(error.errno)
+    """)
+    assert ended.stdout.split() == ["-1", "-1", "-1", "1"]
+
+
 def test_a_program_may_not_write_its_own_ending(run):
     ended = run("""
         import os, json
