@@ -1,7 +1,11 @@
 """Python stages: functions of a stage's input that need no model.
 
 `FUNCTIONS` maps a name to a factory that takes options and gives the function. A function may raise; the item
-is then unscored and the message becomes its problem.
+is then unscored and the message becomes its problem. `UnreadyError` ends the search instead: no item can do
+better.
+
+A function that needs something of the machine has a method `ready()`, which raises `UnreadyError`; it is
+called before the first trial where stages run on this machine.
 """
 
 from __future__ import annotations
@@ -22,6 +26,10 @@ FunctionFactory = Callable[[Options], Function]
 WORD = re.compile(r"\w+")
 
 
+class UnreadyError(Exception):
+    """The machine lacks what a function needs, whatever the item; says what, and what to do."""
+
+
 def identity(options: Options) -> Function:
     """Pass on one value unchanged.
 
@@ -38,6 +46,19 @@ def identity(options: Options) -> Function:
         return given.item.fields[field] if field is not None else given.upstream[str(stage)]
 
     return function
+
+
+def upstream_value(given: StageInput, stage: str | None) -> Json:
+    """Return the output of an upstream stage; None: of the only one.
+
+    Raises:
+        ValueError: if there is not exactly one and none is named.
+    """
+    if stage is not None:
+        return given.upstream[stage]
+    if len(given.upstream) != 1:
+        raise ValueError(f"say which stage to read: the option 'stage', one of {', '.join(given.upstream)}")
+    return next(iter(given.upstream.values()))
 
 
 def bm25(options: Options) -> Function:

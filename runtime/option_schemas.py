@@ -26,6 +26,7 @@ TEXT: Schema = {"type": "string", "minLength": 1}
 TEXT_OR_TEXTS: Schema = {"type": ["string", "array"], "minLength": 1, "minItems": 1, "items": TEXT}
 SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 FIELD: Schema = {"type": "string", "minLength": 1, "format": "field"}
+STAGE: Schema = {**TEXT, "format": "stage"}
 METRIC = _options(("target",), target=FIELD, field=TEXT)
 
 OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
@@ -34,6 +35,7 @@ OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
         "ids": _options(pattern={"type": "string", "format": "regex"}, allow_empty={"type": "boolean"}),
         "choice": _options(("choices",), choices={"type": "array", "minItems": 1, "items": TEXT}),
         "json": _options(schema={"type": ["object", "boolean"]}),
+        "code": _options(),
     },
     "fusions": {
         "first": _options(),
@@ -46,7 +48,11 @@ OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
         },
         "llm": _options(),
     },
-    "metrics": dict.fromkeys(("exact_match", "contains", "token_f1", "set_f1"), METRIC),
+    "metrics": {
+        **dict.fromkeys(("exact_match", "contains", "token_f1", "set_f1"), METRIC),
+        **dict.fromkeys(("completeness", "executability"), _options()),
+        "number": _options(field=TEXT),
+    },
     "searchers": {
         "agenttts": _options(
             without={"type": "array", "uniqueItems": True, "items": {"enum": list(INSIGHTS)}},
@@ -61,7 +67,7 @@ OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
     },
     "functions": {
         "identity": {
-            **_options(field=FIELD, stage={**TEXT, "format": "stage"}),
+            **_options(field=FIELD, stage=STAGE),
             "oneOf": [{"required": ["field"]}, {"required": ["stage"]}],
         },
         "bm25": _options(
@@ -71,5 +77,24 @@ OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
             k1={"type": "number", "minimum": 0},
             b={"type": "number", "minimum": 0, "maximum": 1},
         ),
+        "static_test": _options(stage=STAGE, most={"type": "integer", "minimum": 1}),
+        "run_program": _options(
+            stage=STAGE,
+            timeout_s={"type": "number", "exclusiveMinimum": 0, "maximum": 600},
+            memory_mib={"type": "integer", "minimum": 64, "maximum": 1 << 20},
+            sandbox=TEXT,
+        ),
+        "consistency": {
+            **_options(
+                ("field",),
+                field=FIELD,
+                stage=STAGE,
+                model=TEXT,
+                base_url=TEXT,
+                api_key_env={"type": "string", "pattern": "^[A-Z_][A-Z0-9_]*$"},
+                timeout_s={"type": "number", "exclusiveMinimum": 0},
+            ),
+            "dependentRequired": {"base_url": ["model"]},
+        },
     },
 }

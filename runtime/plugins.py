@@ -11,6 +11,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from agenttts.runtime import consistency, programs
 from agenttts.runtime.functions import FUNCTIONS, Function
 from agenttts.runtime.fusions import FUSIONS, LLM, Fusion
 from agenttts.runtime.metrics import METRICS, Metric
@@ -21,10 +22,10 @@ from agenttts.spec.check import Plugins
 from agenttts.spec.model import Plugin
 
 BUILT_IN: Mapping[str, Mapping[str, Callable[..., Any]]] = {
-    "parsers": PARSERS,
+    "parsers": PARSERS | programs.PARSERS,
     "fusions": FUSIONS,
-    "metrics": METRICS,
-    "functions": FUNCTIONS,
+    "metrics": METRICS | programs.METRICS,
+    "functions": FUNCTIONS | programs.FUNCTIONS | consistency.FUNCTIONS,
 }
 
 

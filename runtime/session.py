@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agenttts.runtime import plugins
 from agenttts.runtime.embedded.catalog import weights_digest
 from agenttts.runtime.executor import ClusterLostError, Executor
+from agenttts.runtime.functions import UnreadyError
 from agenttts.runtime.home import Home
 from agenttts.runtime.janitor import session_folder
 from agenttts.runtime.ray_cluster import RayAddress, RayExecutor
@@ -47,12 +49,13 @@ def workers(
 
     Raises:
         ServiceError: if one of our servers does not come up.
-        EndpointError: if a model has no endpoint.
+        EndpointError: if a model has no endpoint, or this machine lacks what a Python stage needs.
         ClusterLostError: if Ray cannot be started or reached.
     """
     charged = session or Session()
     spec = charged.simulated.apply(spec) if charged.simulated else spec
     refuse_unreachable(spec, ray_address)
+    refuse_unready(spec, ray_address)
     with session_folder() as folder, contextlib.ExitStack() as stack:
         endpoints = stack.enter_context(_servers(spec, home, charged.simulated, folder))
         log = home.log("ray")
@@ -114,8 +117,7 @@ def refuse_unreachable(spec: PipelineSpec, ray_address: str | None) -> None:
     Raises:
         EndpointError: naming the models, and what to do.
     """
-    here = ray_address is None or ray_address in ("auto", "local") or ray_address.startswith(LOOPBACK)
-    if here:
+    if _is_here(ray_address):
         return
     if embedded := _served(spec, "embedded"):
         raise EndpointError(
@@ -127,6 +129,27 @@ def refuse_unreachable(spec: PipelineSpec, ray_address: str | None) -> None:
             f"--simulated: {', '.join(simulated)}: they are simulated on this machine, which workers of "
             f"{ray_address} cannot reach. Leave --ray-address out."
         )
+
+
+def refuse_unready(spec: PipelineSpec, ray_address: str | None) -> None:
+    """Refuse Python stages that cannot work on this machine, before anything is spent.
+
+    Workers of a cluster elsewhere find out themselves, which ends the search at their first item.
+
+    Raises:
+        EndpointError: naming the stage, the reason, and what to do.
+    """
+    for stage in spec.stages if _is_here(ray_address) else ():
+        ready = getattr(stage.function and plugins.function(stage.function), "ready", None)
+        try:
+            if ready is not None:
+                ready()
+        except UnreadyError as error:
+            raise EndpointError(f"stage '{stage.name}': {error}") from error
+
+
+def _is_here(ray_address: str | None) -> bool:
+    return ray_address is None or ray_address in ("auto", "local") or ray_address.startswith(LOOPBACK)
 
 
 def with_revisions(spec: PipelineSpec) -> PipelineSpec:

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from agenttts.runtime import plugins
 from agenttts.runtime.errors import ModelError
-from agenttts.runtime.functions import Function
+from agenttts.runtime.functions import Function, UnreadyError
 from agenttts.runtime.fusions import LLM, Ask, Candidate, Fusion, fuse, fuse_by_model, fusion_words
 from agenttts.runtime.metrics import Metric
 from agenttts.runtime.parsers import Parsed, Parser, Unparsed
@@ -94,7 +94,11 @@ def build(stage: StageSpec) -> Program:
 
 
 async def run_function(program: Program, given: StageInput) -> StageOutcome:
-    """Run a Python stage for one item."""
+    """Run a Python stage for one item.
+
+    Raises:
+        UnreadyError: if no item can do better on this machine.
+    """
     if given.blocked is not None:
         return _blocked(given.blocked)
     function = program.function
@@ -176,6 +180,8 @@ def _guarded(what: str, call: Callable[[], _T], spent: Drawn = NOTHING) -> _T:
     """Call the user's program (a template, a plug-in), which may raise anything."""
     try:
         return call()
+    except UnreadyError:
+        raise
     except Exception as error:
         raise ItemError(f"{what}: {type(error).__name__}: {error}", spent) from error
 

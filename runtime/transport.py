@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10.0
 """To make a connection, name look-up and TLS included. A request's own time limit is for the model."""
+CHAT = "/chat/completions"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 NO_KEY = Secret("none")
 PART = 6
@@ -56,9 +57,11 @@ class Transport(Protocol):
 class OpenAITransport:
     """Carries requests with the openai client. Use it from one event loop, and close it there."""
 
-    def __init__(self, base_url: str, api_key: Secret, most_bytes: int = MOST_BYTES) -> None:
-        """Keep the address; nothing is opened yet. most_bytes: a reply may have."""
-        self._base_url, self._key, self._most_bytes = base_url, api_key, most_bytes
+    def __init__(
+        self, base_url: str, api_key: Secret, most_bytes: int = MOST_BYTES, path: str = CHAT
+    ) -> None:
+        """Keep the address; nothing is opened yet. most_bytes: a reply may have. path: of every request."""
+        self._base_url, self._key, self._most_bytes, self._path = base_url, api_key, most_bytes, path
         self._opened: openai.AsyncOpenAI | None = None
 
     async def close(self) -> None:
@@ -78,8 +81,7 @@ class OpenAITransport:
         options: openai.RequestOptions = {"headers": dict(headers), "timeout": times}
         try:
             async with asyncio.timeout(timeout_s):
-                path = "/chat/completions"
-                reply = await client.post(path, cast_to=httpx2.Response, body=body, options=options)
+                reply = await client.post(self._path, cast_to=httpx2.Response, body=body, options=options)
             return self._without_key(reply.content)
         except openai.APIStatusError as error:
             text = masked(error.message[:MOST_TEXT], self._key)

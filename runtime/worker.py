@@ -23,6 +23,7 @@ from agenttts.runtime.blocks import (
 )
 from agenttts.runtime.client import ModelClient
 from agenttts.runtime.errors import EndpointDown, ModelError
+from agenttts.runtime.functions import UnreadyError
 from agenttts.runtime.records import StageInput, StageOutcome
 from agenttts.runtime.retry import RetryPolicy, Surroundings
 from agenttts.runtime.sampler import Sampler
@@ -103,7 +104,7 @@ class StageWorker:
             with self._at_work():
                 run = self._runner(self._programs[stage], choice)
                 outcomes = await _every([run(stage_input(item, upstream)) for item in items])
-        except (ModelError, EndpointError, MissingSecretError, StoreError) as error:
+        except (ModelError, EndpointError, MissingSecretError, StoreError, UnreadyError) as error:
             failure = _failure(error, stage, choice)
             return Passed(stage, failure=failure), Block(stage, failure=failure)
         by_item = {item.id: outcome for item, outcome in zip(items, outcomes, strict=True)}
@@ -270,7 +271,9 @@ async def _every(calls: list[Awaitable[StageOutcome]]) -> list[StageOutcome]:
 def _failure(error: Exception, stage: str, choice: Choice | None) -> Failure:
     """Say what failed and where in the spec to look."""
     if not isinstance(error, ModelError):
-        return Failure("search", f"stage '{stage}': {error}", isinstance(error, MissingSecretError))
+        return Failure(
+            "search", f"stage '{stage}': {error}", isinstance(error, MissingSecretError | UnreadyError)
+        )
     mistake = error.mistake or (isinstance(error, EndpointDown) and error.never_answered)
     model = error.model or (choice and choice.model)
     if error.pointer is None or model is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,10 @@ from agenttts.compiler.space import Space
 from agenttts.runtime.checking import load_and_check
 from agenttts.runtime.data import load_data
 from agenttts.runtime.embedded.task import generate
+from agenttts.runtime.program_text import faults
 from agenttts.runtime.recording import read_recording
 from agenttts.runtime.simulated import all_items, read_simulated
+from agenttts.spec.model import Samples
 from tests.bench.landscape import read
 from tests.compiler.presets import BUDGETS, UNIT_COSTS, unit_costs
 
@@ -65,3 +69,25 @@ def test_the_recording_holds_every_feasible_allocation() -> None:
     assert recording.stat().st_size <= 5_000_000
     assert {row.allocation for row in rows} == set(Space.of(spec, Lengths.planned(spec)))
     assert read_recording(recording).searched.spec == (FIRST / "pipeline.json").read_text("utf-8")
+
+
+def test_the_software_examples_programs_are_right_and_their_defects_are_not() -> None:
+    folder = EXAMPLES / "software"
+    items = [json.loads(line) for line in (folder / "items.jsonl").read_text("utf-8").splitlines()]
+    written = [json.loads(line) for line in (folder / "programs.jsonl").read_text("utf-8").splitlines()]
+    assert [(row["id"], row["task"]) for row in written] == [(item["id"], item["task"]) for item in items]
+    for row in written:
+        assert faults({"main.py": row["program"]}) == (), row["id"]
+        assert row["program"] not in row["defects"]
+    assert 8 <= len({item["category"] for item in items}) <= len(items) <= 24
+
+
+def test_the_software_example_has_the_papers_space() -> None:
+    spec = load_and_check(EXAMPLES / "software" / "pipeline.json").spec
+    other = load_and_check(EXAMPLES / "software" / "api.json")
+    assert spec is not None and other.problems == ()
+    everything = tuple(
+        replace(stage, samples=Samples(1, 1000)) if stage.models else stage for stage in spec.stages
+    )
+    wide = replace(spec, stages=everything, budget=replace(spec.budget, per_item=1767.34))
+    assert Space.of(wide, Lengths.planned(wide)).count() == 1_715_779  # of the paper's listing, samples >= 1

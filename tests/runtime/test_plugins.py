@@ -22,7 +22,7 @@ def test_every_built_in_has_an_option_schema():
 
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(
-        plugins.UnknownPluginError, match=r"no parser named 'yaml'\. Known: choice, ids, json, text"
+        plugins.UnknownPluginError, match=r"no parser named 'yaml'\. Known: choice, code, ids, json, text"
     ):
         plugins.parser(Plugin("yaml"))
 

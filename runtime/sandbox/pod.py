@@ -1,0 +1,159 @@
+"""A pod as a sandbox, as plain data: what is sent to Kubernetes, and how its answer is read.
+
+The pod has no rights, no token, no writable file but one folder in memory, and ends by itself. That it has no
+network is said by a NetworkPolicy, which selects it by its label; the network plug-in must enforce policies.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agenttts.runtime.sandbox.model import Ending, Files, Limits, ProgramError, SandboxError
+from agenttts.runtime.sandbox.outside import Place, ending, first, job
+
+FOLDER = "/work"
+LABELS = {"app.kubernetes.io/name": "agenttts", "app.kubernetes.io/component": "sandbox"}
+POLICY = "agenttts-sandbox"
+GRACE_S = 120
+"""For the node to find room, fetch the image and start."""
+MOST_JOB = 100_000
+"""Bytes of a job: it travels in a variable of the container, of which Linux takes 128 KiB."""
+STDOUT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PodSettings:
+    """What an organisation decides. image: has Python 3.11+ at `python`. runtime_class: e.g. gvisor."""
+
+    namespace: str = "default"
+    image: str = "python:3.12-slim"
+    python: str = "/usr/local/bin/python3"
+    runtime_class: str | None = None
+
+
+def pod(name: str, files: Files, limits: Limits, settings: PodSettings) -> dict[str, Any]:
+    """Return the pod that runs a program.
+
+    Raises:
+        ProgramError: if the files are no program, or too long to travel in the manifest.
+    """
+    runtime = {"runtimeClassName": settings.runtime_class} if settings.runtime_class else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": settings.namespace, "labels": LABELS},
+        "spec": {
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": math.ceil(limits.time_s) + GRACE_S,
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "hostUsers": False,
+            "dnsPolicy": "None",
+            "dnsConfig": {"nameservers": ["127.0.0.1"]},
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65534,
+                "runAsGroup": 65534,
+                "fsGroup": 65534,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [_container(files, limits, settings)],
+            "volumes": [
+                {"name": "work", "emptyDir": {"medium": "Memory", "sizeLimit": f"{limits.disk_mib}Mi"}}
+            ],
+            **runtime,
+        },
+    }
+
+
+def _container(files: Files, limits: Limits, settings: PodSettings) -> dict[str, Any]:
+    place = Place(settings.python, FOLDER)
+    memory = f"{limits.memory_mib + limits.disk_mib}Mi"
+    most = {"cpu": "1", "memory": memory, "ephemeral-storage": "16Mi"}
+    return {
+        "name": "program",
+        "image": settings.image,
+        "command": list(first(place, STDOUT)),
+        "env": [{"name": "AGENTTTS_JOB", "value": _packed(job(place, files, limits))}],
+        "workingDir": FOLDER,
+        "resources": {"limits": most, "requests": most},
+        "securityContext": {
+            "privileged": False,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "work", "mountPath": FOLDER}],
+    }
+
+
+def _packed(told: Mapping[str, Any]) -> str:
+    packed = base64.b64encode(zlib.compress(json.dumps(told).encode(), 9)).decode()
+    if len(packed) > MOST_JOB:
+        raise ProgramError(f"the program is too long for a pod: {len(packed)} bytes packed, most {MOST_JOB}")
+    return packed
+
+
+def network_policy(namespace: str) -> dict[str, Any]:
+    """Return the policy that cuts every sandbox pod of a namespace off: nothing in, nothing out."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": POLICY, "namespace": namespace, "labels": LABELS},
+        "spec": {"podSelector": {"matchLabels": LABELS}, "policyTypes": ["Ingress", "Egress"]},
+    }
+
+
+def is_cut_off(policy: Mapping[str, Any]) -> bool:
+    """Tell whether a policy, as the cluster gives it, lets nothing in or out of sandbox pods."""
+    spec = policy.get("spec", {})
+    selected = spec.get("podSelector", {}).get("matchLabels", {}).items() <= LABELS.items()
+    expressions = spec.get("podSelector", {}).get("matchExpressions")
+    both = {"Ingress", "Egress"} <= set(spec.get("policyTypes", ()))
+    return bool(selected and not expressions and both and not spec.get("ingress") and not spec.get("egress"))
+
+
+def has_ended(status: Mapping[str, Any]) -> bool:
+    """Tell whether a pod's status is final."""
+    return status.get("phase") in ("Succeeded", "Failed")
+
+
+def stuck_because(status: Mapping[str, Any]) -> str | None:
+    """Return why a pod's container cannot start, if that will not pass by waiting."""
+    for container in status.get("containerStatuses") or ():
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", *_CONFIG):
+            return f"{waiting['reason']}: {waiting.get('message', '')}"
+    return None
+
+
+_CONFIG = ("CreateContainerConfigError", "CreateContainerError")
+
+
+def pod_ending(status: Mapping[str, Any], log: str) -> Ending:
+    """Return how a program ended, from its pod's final status and log.
+
+    Raises:
+        SandboxError: if the pod never ran.
+    """
+    if status.get("reason") == "DeadlineExceeded":
+        return Ending("time")
+    states = [container.get("state") or {} for container in status.get("containerStatuses") or ()]
+    terminated = [state["terminated"] for state in states if state.get("terminated")]
+    if any(state.get("reason") == "OOMKilled" for state in terminated):
+        return Ending("memory")
+    if not terminated:
+        raise SandboxError(
+            f"the pod did not run: {status.get('reason') or 'no reason'} {status.get('message') or ''}"
+        )
+    try:
+        return ending(log.encode())
+    except ValueError:
+        return Ending("killed")

@@ -1,0 +1,77 @@
+"""The software example end to end: simulated models, a real sandbox, embeddings over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from agenttts.runtime.sandbox.model import SandboxError
+from agenttts.runtime.sandbox.registry import sandbox
+from tests.cli.conftest import call_in as call
+from tests.runtime.test_consistency import Endpoint, served
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "software"
+pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    try:
+        sandbox("auto")
+    except SandboxError as error:
+        pytest.skip(str(error))
+    shutil.copytree(EXAMPLE, tmp_path / "software")
+    return tmp_path / "software"
+
+
+def edited(folder: Path, name: str, edit) -> None:
+    spec = json.loads((folder / name).read_text("utf-8"))
+    edit(spec)
+    (folder / name).write_text(json.dumps(spec), "utf-8")
+
+
+def test_a_search_of_twenty_trials_runs_every_program_in_the_sandbox(folder):
+    arguments = ("--simulated", "simulated.json", "--trials", "20", "--items", "4")
+    done = call(folder, "search", "pipeline.json", *arguments, "--json")
+    assert done.code == 0, done.err
+    assert done.json["trials"]["complete"] == 20
+    assert done.json["best"]["score"] == 1.0
+    assert done.json["best"]["holdout"]["unscored"] == 0
+    shown = call(folder, "export", done.json["search_id"], "-o", "recording.parquet")
+    assert shown.code == 0, shown.err
+
+
+def test_the_papers_score_comes_from_an_embeddings_endpoint(folder, monkeypatch):
+    monkeypatch.setenv("MODELS_API_KEY", "sk-canary-0123456789")
+    endpoint = Endpoint()
+    with served(endpoint) as url:
+
+        def here(spec) -> None:
+            spec["data"]["holdout"] = {"rows": [10, 11]}
+            spec["stages"][-1]["function"]["options"]["base_url"] = url
+
+        edited(folder, "api.json", here)
+        arguments = ("--simulated", "simulated.json", "--trials", "2", "--items", "3")
+        done = call(folder, "search", "api.json", *arguments, "--json")
+    assert done.code == 0, done.err
+    assert 0.5 < done.json["best"]["score"] < 1.0
+    assert endpoint.asked[0]["input"][0].startswith(("Print the times", "Convert lengths", "Keep a small"))
+    assert set(endpoint.keys) == {"Bearer sk-canary-0123456789"}
+    assert "canary" not in done.out + done.err
+
+
+def test_a_machine_that_cannot_sandbox_is_refused_before_the_first_trial(folder):
+    def unsafe(spec) -> None:
+        spec["stages"][3]["function"]["options"]["sandbox"] = "none"
+
+    edited(folder, "pipeline.json", unsafe)
+    assert call(folder, "check", "pipeline.json").code == 0
+    done = call(folder, "search", "pipeline.json", "--simulated", "simulated.json", "--trials", "2")
+    assert done.code == 2
+    assert "stage 'run': the sandbox 'none' runs what a model wrote as you" in done.err
+    assert "AGENTTTS_UNSAFE_PROGRAMS=1" in done.err
+    assert "Traceback" not in done.err
+    assert "trial 1" not in done.err
