@@ -26,6 +26,7 @@ TEXT: Schema = {"type": "string", "minLength": 1}
 SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 FIELD: Schema = {"type": "string", "minLength": 1, "format": "field"}
 METRIC = _options(("target",), target=FIELD, field=TEXT)
+DUPLICATES: Schema = {"enum": ["count", "ignore", "published"]}
 
 OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
     "parsers": {
@@ -45,7 +46,14 @@ OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
         },
         "llm": _options(),
     },
-    "metrics": dict.fromkeys(("exact_match", "contains", "token_f1", "set_f1"), METRIC),
+    "metrics": {
+        **dict.fromkeys(("exact_match", "contains", "token_f1", "set_f1"), METRIC),
+        "rouge_l": _options(("target",), target=FIELD, field=TEXT, stem={"type": "boolean"}),
+        "node_f1": _options(("target",), target=FIELD, field=TEXT, duplicates=DUPLICATES),
+        "argument_f1": _options(
+            ("target",), target=FIELD, field=TEXT, duplicates=DUPLICATES, fold={"type": "boolean"}
+        ),
+    },
     "searchers": {
         "agenttts": _options(
             without={"type": "array", "uniqueItems": True, "items": {"enum": list(INSIGHTS)}},
