@@ -18,6 +18,7 @@ COMMANDS = {
     "compile": "agenttts.runtime.cli.plan:compile_",
     "diff": "agenttts.runtime.cli.check:diff",
     "export": "agenttts.runtime.cli.export:export",
+    "items": "agenttts.runtime.cli.items:items",
     "list": "agenttts.runtime.cli.report:list_",
     "pilot": "agenttts.runtime.cli.pilot:pilot",
     "plan": "agenttts.runtime.cli.plan:plan",
