@@ -2,7 +2,8 @@
 
 `METRICS` maps a name to a factory. Every metric takes two options: `target`, the item field that holds the
 gold answer (required), and `field`, the key of the output to score when the output is an object. An item
-without gold, and an output without the key, are unscored (None), which is not 0.
+without gold, and an output without the key, are unscored (None), which is not 0. docs/metrics.md says which
+metric belongs to which of the paper's figures.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import string
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from agenttts.runtime.metrics_text import rouge_l
+from agenttts.runtime.metrics_tools import argument_f1, node_f1
 from agenttts.runtime.options import Options, known, optional_text, required_text
 from agenttts.runtime.values import identity_of, text_of
 from agenttts.spec.model import Json
@@ -103,12 +106,16 @@ def _members(value: Json) -> frozenset[str]:
     )
 
 
-def metric_factory(score: Score) -> MetricFactory:
-    """Return a factory that finds output field and gold, and leaves the comparison to `score`."""
+def metric_factory(score_by: Callable[[Options], Score], *more: str) -> MetricFactory:
+    """Return a factory that finds output field and gold, and leaves the comparison to a score.
+
+    score_by: gives the score for the options named `more`.
+    """
 
     def factory(options: Options) -> Metric:
-        known(options, "target", "field")
+        known(options, "target", "field", *more)
         target, field = required_text(options, "target"), optional_text(options, "field")
+        score = score_by({name: options[name] for name in more if name in options})
 
         def metric(output: Json, fields: Mapping[str, Json]) -> float | None:
             if fields.get(target) is None:
@@ -124,6 +131,13 @@ def metric_factory(score: Score) -> MetricFactory:
     return factory
 
 
+def _fixed(score: Score) -> MetricFactory:
+    return metric_factory(lambda _: score)
+
+
 METRICS: dict[str, MetricFactory] = {
-    score.__name__: metric_factory(score) for score in (exact_match, contains, token_f1, set_f1)
+    **{score.__name__: _fixed(score) for score in (exact_match, contains, token_f1, set_f1)},
+    "rouge_l": metric_factory(rouge_l, "stem"),
+    "node_f1": metric_factory(node_f1, "duplicates"),
+    "argument_f1": metric_factory(argument_f1, "duplicates", "fold"),
 }

@@ -28,6 +28,7 @@ SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 FIELD: Schema = {"type": "string", "minLength": 1, "format": "field"}
 STAGE: Schema = {**TEXT, "format": "stage"}
 METRIC = _options(("target",), target=FIELD, field=TEXT)
+DUPLICATES: Schema = {"enum": ["count", "ignore", "published"]}
 
 OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
     "parsers": {
@@ -52,6 +53,11 @@ OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
         **dict.fromkeys(("exact_match", "contains", "token_f1", "set_f1"), METRIC),
         **dict.fromkeys(("completeness", "executability"), _options()),
         "number": _options(field=TEXT),
+        "rouge_l": _options(("target",), target=FIELD, field=TEXT, stem={"type": "boolean"}),
+        "node_f1": _options(("target",), target=FIELD, field=TEXT, duplicates=DUPLICATES),
+        "argument_f1": _options(
+            ("target",), target=FIELD, field=TEXT, duplicates=DUPLICATES, fold={"type": "boolean"}
+        ),
     },
     "searchers": {
         "agenttts": _options(

@@ -19,6 +19,7 @@ COMMANDS = {
     "diff": "agenttts.runtime.cli.check:diff",
     "export": "agenttts.runtime.cli.export:export",
     "init": "agenttts.runtime.cli.init:init",
+    "items": "agenttts.runtime.cli.items:items",
     "list": "agenttts.runtime.cli.report:list_",
     "pilot": "agenttts.runtime.cli.pilot:pilot",
     "plan": "agenttts.runtime.cli.plan:plan",
