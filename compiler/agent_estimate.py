@@ -32,7 +32,7 @@ LONGEST_PROMPT, LISTED_SAMPLES, SHOWN_TRIALS, MOST_PLACES = 600, 60, 200, 50
 """How much a question shows at most: of a stage's prompt, numbers of samples, trials; places asked for."""
 POINT, REASON, POINTS = 170, 90, 3
 """Characters of a guideline's point, of a reason; points of a guideline."""
-PROBATION = 1 / 3
+PROBATION = 1 / 4
 """Share of the batches in which an agent is asked that earns no trust."""
 ECHO = 4000
 """Characters of an answer that is told back."""

@@ -58,7 +58,7 @@ class AssistedTTS:
         mine = self._places(archive, count, len(starts))
         shown = self.brief.shown(archive.guidelines)
         proposed = yield from propose(self.brief, archive, starts, mine, shown)
-        return self.rules.filled(archive, count, proposed)
+        return _joined(self.rules.ask(archive, count), proposed, count)
 
     def telling(self, archive: Archive) -> Talk[tuple[Guideline, ...]]:
         """Ask for guidelines; the rules' lessons where the answer is unusable."""
@@ -71,6 +71,14 @@ class AssistedTTS:
         earned = trust(archive, initial, self.brief.spec.objective.direction)
         granted = places(archive, count, earned, self.brief.spec.search.batch)
         return min(granted, count - started)
+
+
+def _joined(own: Sequence[Proposal], proposed: Sequence[Proposal], count: int) -> tuple[Proposal, ...]:
+    """Return the agent's proposals with the rules' best, and with their last, which is where they explore."""
+    taken = {proposal.allocation for proposal in proposed}
+    left, room = [row for row in own if row.allocation not in taken], count - len(proposed)
+    kept = left if len(left) <= room else [*left[: max(0, room - 1)], *left[len(left) - min(1, room) :]]
+    return (*proposed, *kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ LATEST = 12
 """Trials of each side that are compared: an agent may learn, and may go astray."""
 PRIOR_TRIALS, PRIOR_SHARE = 2.0, 0.25
 """Before it has any trial, an agent counts as one that loses three of four comparisons: it gets half."""
-PROBATION = 3
+PROBATION = 4
 """An agent without trust is asked for one place in so many batches, so that it can earn some again."""
 PROBATION_SINGLE = 6
 ENOUGH = 0.5
-"""Trust with which single proposals are shared with the rules in turn."""
+"""Trust with which there is always a place, and single proposals are shared with the rules in turn."""
 
 
 def trust(archive: Archive, starts: Collection[Allocation], direction: Direction) -> float:
@@ -46,7 +46,7 @@ def places(archive: Archive, count: int, earned: float, batch: int) -> int:
     done = len(archive.results)
     if count == 1:
         return int(done % (2 if earned >= ENOUGH else PROBATION_SINGLE) == 0)
-    granted = int(earned * (count - 1) + 0.5)
+    granted = max(int(earned * (count - 1)), int(earned >= ENOUGH))
     return granted or int(done // max(1, batch) % PROBATION == 0)
 
 

@@ -54,8 +54,8 @@ def test_the_initial_trials_are_the_rules_own_and_nobody_is_asked():
 
 def test_half_of_the_first_places_are_the_agents_and_half_the_rules():
     hand = ByHand(candidates(A, B, C))
-    found = drive(searcher().asking(begun(), 6), hand)
-    assert keys(found) == [A_KEY, B_KEY, C_KEY] and len(keys(found, "rules")) == 3
+    found = drive(searcher().asking(begun(), 7), hand)
+    assert keys(found) == [A_KEY, B_KEY, C_KEY] and len(keys(found, "rules")) == 4
     assert found[0].reason == "agent: because"
     assert len(hand.asked) == 1 and "Propose exactly 3 new allocations" in hand.last
 
@@ -81,7 +81,7 @@ def test_every_refusal_is_told_back_with_its_reason():
         "no object",
     ]
     hand = ByHand(candidates(A, A, *refused), candidates(B, C))
-    found = drive(searcher().asking(begun(), 6), hand)
+    found = drive(searcher().asking(begun(), 7), hand)
     assert keys(found) == [A_KEY, B_KEY, C_KEY]
     told = json.loads(hand.last.partition('name="refused">')[2].partition("</data>")[0])
     words = [
@@ -131,7 +131,7 @@ def test_answers_are_read_through_prose_fences_and_cuts(text):
     answer = json.dumps({"candidates": [A, B, C]})
     draft = json.dumps({"candidates": [candidate(("small", 8), ("small", 8))]})
     said = text.format(answer=answer, draft=draft, first=rows[0], second=rows[1], third=rows[2])
-    found = drive(searcher().asking(begun(), 6), ByHand(Reply(said)))
+    found = drive(searcher().asking(begun(), 7), ByHand(Reply(said)))
     assert keys(found) == [A_KEY, B_KEY, C_KEY]
 
 

@@ -39,7 +39,7 @@ def test_batches_are_the_trials_with_their_reasons_and_who_decided(tmp_path):
 
 @pytest.mark.parametrize("character", ["wrong names", "over budget", "duplicates", "ten thousand"])
 def test_refusals_are_those_told_back_and_the_last_ones_too(tmp_path, character):
-    search, _, record = recorded(tmp_path, character)
+    search, _, record = recorded(tmp_path, character, trials=26, batch=8)
     told = list(told_back(search.talks))
     assert told
     heard = [exchange.refused for exchange in record.exchanges if exchange.refused]
