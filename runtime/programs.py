@@ -173,13 +173,17 @@ def executability(options: Options) -> Metric:
 
     A failure is a line that begins with "Traceback (most recent call last):", or a syntax error of a file, on
     stderr within the time limit; a crash by a signal; or an end at the limit of memory or output. An exit
-    status other than 0 alone is none. The research program of the AgentTTS paper counts tracebacks only, so a
-    program that does not compile is executable there.
+    status other than 0 alone is none. A program that was killed from outside is unscored.
+
+    The research program of the AgentTTS paper counts tracebacks only, so a program that does not compile is
+    executable there.
     """
     known(options)
 
     def metric(output: Json, _: Mapping[str, Json]) -> float | None:
         if not isinstance(output, Mapping) or not {"ended", "traceback"} <= set(output):
+            return None
+        if output["ended"] == "killed":
             return None
         return float(output["ended"] in ("exit", "time") and not output["traceback"])
 

@@ -121,7 +121,7 @@ def test_a_program_that_ran_is_not_run_again_under_the_same_limits(fake):
         (Ending("signal", 11), 0.0),
         (Ending("memory"), 0.0),
         (Ending("output"), 0.0),
-        (Ending("killed"), 0.0),
+        (Ending("killed"), None),
     ],
 )
 def test_executability_is_the_absence_of_a_failure(ending, score):
