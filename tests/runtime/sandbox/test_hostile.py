@@ -263,8 +263,7 @@ def test_a_zip_bomb_in_memory_meets_the_limit_of_memory(run):
         """,
         replace(LIMITS, memory_mib=128),
     )
-    assert ended.stdout == "True\n"
-    assert "MemoryError" in ended.stderr
+    assert ended.ended == "memory" or (ended.stdout, "MemoryError" in ended.stderr) == ("True\n", True)
 
 
 def test_a_huge_sparse_file_is_refused(run):
