@@ -93,9 +93,10 @@ class RunProgram:
             raise UnreadyError(str(error)) from error
 
     def __call__(self, given: StageInput) -> Json:
-        """Return what running the program gave."""
-        files = files_of(upstream_value(given, self.stage))
-        return report(_ending(self, tuple(sorted(files.items()))))
+        """Return what running the program gave, and the program: it is what users want in the end."""
+        program = upstream_value(given, self.stage)
+        files = files_of(program)
+        return {**report(_ending(self, tuple(sorted(files.items())))), "program": program}
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -107,7 +108,7 @@ def _ending(function: RunProgram, files: tuple[tuple[str, str], ...]) -> Ending:
 
 
 def run_program(options: Options) -> Function:
-    """Run an upstream stage's program in a sandbox; see `report` for what later stages see.
+    """Run an upstream stage's program in a sandbox; give its `report`, and the `program` itself.
 
     Options:
         stage: the stage that gave the program; may be left out where only one is needed.

@@ -96,6 +96,7 @@ def test_running_a_program_gives_what_later_stages_need(fake):
         "traceback": True,
         "stdout": "x" * 2000,
         "stderr": "Traceback (most recent call last):\nO at 0x...",
+        "program": "print(1)",
     }
     assert fake.ran == [{"main.py": "print(1)"}]
 
