@@ -52,13 +52,15 @@ class Consistency:
             raise UnreadyError(str(error)) from error
 
     def __call__(self, given: StageInput) -> Json:
-        """Return the similarity, 0 to 1; null without an endpoint."""
+        """Return the similarity, 0 to 1, null without an endpoint; and the program, which users want."""
+        program = upstream_value(given, self.stage)
         if self.asked is None:
-            return {"consistency": None}
+            return {"consistency": None, "program": program}
         self.ready()
-        files = files_of(upstream_value(given, self.stage))
+        files = files_of(program)
         code = "\n".join(without_comments(text) for _, text in sorted(files.items()))
-        return {"consistency": _similarity(self.asked, text_of(given.item.fields[self.field]), code)}
+        likeness = _similarity(self.asked, text_of(given.item.fields[self.field]), code)
+        return {"consistency": likeness, "program": program}
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -76,7 +78,7 @@ def _similarity(asked: Asked, requirement: str, code: str) -> float:
 
 
 def consistency(options: Options) -> Function:
-    """Compare a program with its requirement: `{"consistency": 0.8}`, for the metric `number`.
+    """Compare a program with its requirement: `{"consistency": 0.8, ...}`, for the metric `number`.
 
     The cosine of the embeddings of the requirement and of the program without comments and docstrings; below
     0 counts as 0. An endpoint that cannot be reached, or answers with something else, leaves the item

@@ -93,9 +93,10 @@ class RunProgram:
             raise UnreadyError(str(error)) from error
 
     def __call__(self, given: StageInput) -> Json:
-        """Return what running the program gave."""
-        files = files_of(upstream_value(given, self.stage))
-        return report(_ending(self, tuple(sorted(files.items()))))
+        """Return what running the program gave, and the program: it is what users want in the end."""
+        program = upstream_value(given, self.stage)
+        files = files_of(program)
+        return {**report(_ending(self, tuple(sorted(files.items())))), "program": program}
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -107,7 +108,7 @@ def _ending(function: RunProgram, files: tuple[tuple[str, str], ...]) -> Ending:
 
 
 def run_program(options: Options) -> Function:
-    """Run an upstream stage's program in a sandbox; see `report` for what later stages see.
+    """Run an upstream stage's program in a sandbox; give its `report`, and the `program` itself.
 
     Options:
         stage: the stage that gave the program; may be left out where only one is needed.
@@ -173,13 +174,17 @@ def executability(options: Options) -> Metric:
 
     A failure is a line that begins with "Traceback (most recent call last):", or a syntax error of a file, on
     stderr within the time limit; a crash by a signal; or an end at the limit of memory or output. An exit
-    status other than 0 alone is none. The research program of the AgentTTS paper counts tracebacks only, so a
-    program that does not compile is executable there.
+    status other than 0 alone is none. A program that was killed from outside is unscored.
+
+    The research program of the AgentTTS paper counts tracebacks only, so a program that does not compile is
+    executable there.
     """
     known(options)
 
     def metric(output: Json, _: Mapping[str, Json]) -> float | None:
         if not isinstance(output, Mapping) or not {"ended", "traceback"} <= set(output):
+            return None
+        if output["ended"] == "killed":
             return None
         return float(output["ended"] in ("exit", "time") and not output["traceback"])
 

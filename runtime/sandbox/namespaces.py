@@ -22,7 +22,7 @@ from agenttts.runtime.sandbox.model import Ending, Files, Limits, SandboxError
 from agenttts.runtime.sandbox.outside import SEARCHED, Place, first, job, supervise
 
 FOLDER = "/work"
-SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache")
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/nix/store")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 MOST_FILES = 2000
 NOBODY = "65534"

@@ -74,7 +74,8 @@ def test_the_program_is_compared_with_the_requirement_without_its_comments():
     endpoint = Endpoint()
     with served(endpoint) as url:
         told = ask(url, "# a comment\nprint('a')\n")
-    assert told == {"consistency": pytest.approx(cosine([1, 1, 2], [1, 1, 1]))}
+    assert told["consistency"] == pytest.approx(cosine([1, 1, 2], [1, 1, 1]))
+    assert told["program"] == "# a comment\nprint('a')\n"
     assert endpoint.asked == [
         {"model": "embedder", "input": ["print a greeting", "print('a')"], "encoding_format": "float"}
     ]
@@ -84,7 +85,8 @@ def test_the_program_is_compared_with_the_requirement_without_its_comments():
 def test_the_same_pair_is_asked_once():
     endpoint = Endpoint()
     with served(endpoint) as url:
-        assert ask(url, "print('aa')\n") == ask(url, "print('aa')  # again\n")
+        likeness = [ask(url, text)["consistency"] for text in ("print('aa')\n", "print('aa')  # again\n")]
+    assert likeness[0] == likeness[1]
     assert len(endpoint.asked) == 1
 
 
@@ -119,7 +121,7 @@ def test_without_an_endpoint_every_item_is_unscored():
     made = function(Plugin("consistency", {"field": "task"}))
     made.ready()
     told = made(StageInput(ITEM, {"code": "print(1)"}))
-    assert told == {"consistency": None}
+    assert told == {"consistency": None, "program": "print(1)"}
     assert metric(Plugin("number", {"field": "consistency"}))(told, {}) is None
 
 

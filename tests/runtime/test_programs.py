@@ -96,6 +96,7 @@ def test_running_a_program_gives_what_later_stages_need(fake):
         "traceback": True,
         "stdout": "x" * 2000,
         "stderr": "Traceback (most recent call last):\nO at 0x...",
+        "program": "print(1)",
     }
     assert fake.ran == [{"main.py": "print(1)"}]
 
@@ -121,7 +122,7 @@ def test_a_program_that_ran_is_not_run_again_under_the_same_limits(fake):
         (Ending("signal", 11), 0.0),
         (Ending("memory"), 0.0),
         (Ending("output"), 0.0),
-        (Ending("killed"), 0.0),
+        (Ending("killed"), None),
     ],
 )
 def test_executability_is_the_absence_of_a_failure(ending, score):

@@ -32,7 +32,7 @@ def test_other_files_of_the_program_can_be_imported(run):
 
 
 def test_a_program_that_waits_for_input_waits_to_its_time_limit(run):
-    ended = run("name = input('Name? ')", replace(LIMITS, time_s=2.0))
+    ended = run("name = input('Name? ')", replace(LIMITS, time_s=5.0))
     assert ended == Ending("time", None, "Name? ", "")
 
 
