@@ -1,8 +1,8 @@
 """Build agenttts with setuptools; an editable install links the source folders.
 
 The import package `agenttts` is mapped from top-level folders. Setuptools' own editable install serves such
-a mapping through an import hook that type checkers cannot follow, so `build_editable` lays three links under
-`build/links/agenttts` and points a `.pth` file at them. Wheels are built by setuptools unchanged.
+a mapping through an import hook that type checkers cannot follow, so `build_editable` lays links to them
+under `build/links/agenttts` and points a `.pth` file at them. Wheels are built by setuptools unchanged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from setuptools import build_meta
 from setuptools.build_meta import *
 
 ROOT = Path(__file__).parent
-LAYERS = ("spec", "compiler", "runtime")
+FOLDERS = ("spec", "compiler", "runtime", "examples")
 
 
 def get_requires_for_build_editable(config_settings: dict[str, str] | None = None) -> list[str]:
@@ -28,7 +28,7 @@ def build_editable(
     metadata_directory: str | None = None,
 ) -> str:
     """Write a wheel that holds the metadata and one `.pth` file; return its file name."""
-    links = _link_layers(ROOT / "build" / "links")
+    links = _link_folders(ROOT / "build" / "links")
     info = Path(wheel_directory) / build_meta.prepare_metadata_for_build_wheel(wheel_directory)
     name = f"{info.name.removesuffix('.dist-info')}-py3-none-any.whl"
     files = {f"{info.name}/{p.name}": p.read_text("utf-8") for p in info.iterdir() if p.is_file()}
@@ -44,11 +44,11 @@ def build_editable(
     return name
 
 
-def _link_layers(links: Path) -> Path:
+def _link_folders(links: Path) -> Path:
     package = links / "agenttts"
     package.mkdir(parents=True, exist_ok=True)
-    for layer in LAYERS:
-        link = package / layer
+    for folder in FOLDERS:
+        link = package / folder
         link.unlink(missing_ok=True)
-        link.symlink_to(ROOT / layer, target_is_directory=True)
+        link.symlink_to(ROOT / folder, target_is_directory=True)
     return links

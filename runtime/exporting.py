@@ -13,7 +13,8 @@ def what_was_searched(recorded: Recorded) -> Searched:
     """Return what a recording says of its search. items: as the trials had them, in their order."""
     facts = recorded.facts
     items = dict.fromkeys(item for result in recorded.archive.results for item in result.scores)
-    return Searched(facts["spec"], facts["files"], facts["overrides"], facts["data_digest"], tuple(items))
+    digest, simulation = facts["data_digest"], recorded.simulation
+    return Searched(facts["spec"], facts["files"], facts["overrides"], digest, tuple(items), simulation)
 
 
 def trials_of(events: Iterable[Event]) -> tuple[Trial, ...]:

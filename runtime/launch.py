@@ -24,14 +24,25 @@ from agenttts.runtime.files import write_text
 from agenttts.runtime.history import seconds_run
 from agenttts.runtime.home import Home
 from agenttts.runtime.listening import ProgressListener
+from agenttts.runtime.notice import notice
+from agenttts.runtime.options import OptionError
 from agenttts.runtime.outcome import SearchOutcome
 from agenttts.runtime.provenance import provenance
 from agenttts.runtime.records import Item
 from agenttts.runtime.report.page import render
 from agenttts.runtime.search.protocol import Searcher
 from agenttts.runtime.search.registry import create_searcher
-from agenttts.runtime.searches import Overrides, data_digest, facts_of, read_search, report_of, search_id_for
+from agenttts.runtime.searches import (
+    SIMULATED,
+    Overrides,
+    data_digest,
+    facts_of,
+    read_search,
+    report_of,
+    search_id_for,
+)
 from agenttts.runtime.session import Session, workers
+from agenttts.runtime.simulated import SimulatedModels
 from agenttts.runtime.spec_files import Loaded
 from agenttts.runtime.store.claims import Claims
 from agenttts.runtime.store.codec import encode_guideline, encode_result
@@ -39,6 +50,7 @@ from agenttts.runtime.store.journal import Event, Journal
 from agenttts.runtime.store.leases import lease
 from agenttts.runtime.tracking import MlflowTracker, Place, SearchRecord
 from agenttts.spec.model import Json, PipelineSpec
+from agenttts.spec.rules_agent import AGENT_SEARCHERS
 
 DELIVER_S = 60.0
 RESTART_S = 10.0
@@ -47,7 +59,9 @@ RESTART_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What the command line decided. search_id: a search to resume, None: the one this command means."""
+    """What the command line decided. search_id: a search to resume, None: the one this command means.
+    simulated: what takes the place of the real endpoints.
+    """
 
     loaded: Loaded
     data: DataSet
@@ -57,30 +71,47 @@ class Launch:
     overrides: Overrides = field(default_factory=Overrides)
     ray_address: str | None = None
     search_id: str | None = None
+    simulated: SimulatedModels | None = None
+
+    @property
+    def spec(self) -> PipelineSpec:
+        """The spec as it runs: changed by the command line, with simulated models in place of real ones."""
+        assert self.loaded.spec is not None
+        spec = self.overrides.apply(self.loaded.spec)
+        return self.simulated.apply(spec) if self.simulated else spec
+
+    @property
+    def simulation(self) -> dict[str, Json] | None:
+        """What says that, and how, models are simulated; None when they are real."""
+        return self.simulated.document() if self.simulated else None
 
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """What came out. report: the page. place: None if MLflow never answered. undelivered: what it missed."""
+    """What came out. report: the page. place: None if MLflow never answered. undelivered: what it missed.
+    simulation: see `Launch`.
+    """
 
     outcome: SearchOutcome
     spec: PipelineSpec
     report: Path
     place: Place | None
     undelivered: int
+    simulation: Mapping[str, Json] | None = None
 
 
 def launch(request: Launch, listener: ProgressListener) -> Launched:
     """Run a search, or go on with it, and write its report."""
     assert request.loaded.spec is not None
-    spec = request.overrides.apply(request.loaded.spec)
+    spec = request.spec
+    _refuse_agentless(request)
     wanted = wanted_agent(spec, os.environ)
     _searcher(spec)(Space.of(spec, Lengths.planned(spec)))  # refuses wrong options before anything starts
     digest = digest_of(request)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(contextlib.closing(Journal(request.store_url, patience_s=RESTART_S)))
         search_id = request.search_id or search_id_for(
-            journal, request.loaded.spec, digest, request.overrides
+            journal, request.loaded.spec, digest, request.overrides, request.simulation
         )
         member = stack.enter_context(lease(request.store_url, search_id))
         claims = Claims(journal.engine, member, search_id)
@@ -92,7 +123,8 @@ def launch(request: Launch, listener: ProgressListener) -> Launched:
             )
         finally:
             undelivered = tracker.close(DELIVER_S)
-    return Launched(outcome, spec, request.home.report(search_id), tracker.place, undelivered)
+    page = request.home.report(search_id)
+    return Launched(outcome, spec, page, tracker.place, undelivered, request.simulation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +143,11 @@ class _Open:
 def _search(request: Launch, opened: _Open, listener: ProgressListener) -> SearchOutcome:
     spec, search_id, journal = opened.spec, opened.search_id, opened.journal
     events = journal.read(search_id)
-    session = Session(search_id, _ends_at(spec, events))
+    session = Session(search_id, _ends_at(spec, events), request.simulated)
+    if request.simulation is not None:
+        listener.noted(notice(request.simulation))
+        if request.loaded.spec is not None and request.loaded.spec.search.agent is not None:
+            listener.noted("the search agent is a real model, and is not asked: the rules decide")
     with (
         workers(spec, request.home, request.store_url, request.ray_address, session) as executor,
         asked_to_stop() as stop,
@@ -145,6 +181,14 @@ def _search(request: Launch, opened: _Open, listener: ProgressListener) -> Searc
         )
 
 
+def _refuse_agentless(request: Launch) -> None:
+    """Refuse a searcher that is nothing without its language model, where nothing real may be asked."""
+    searcher = request.spec.search.searcher
+    if request.simulated is not None and searcher in AGENT_SEARCHERS:
+        what = f"--simulated: the searcher {searcher!r} needs a language model, which is not simulated"
+        raise OptionError(f"{what}. Take another, e.g. --searcher agenttts.")
+
+
 def _ends_at(spec: PipelineSpec, events: Sequence[Event]) -> float | None:
     """Return when the wall-clock limit is over: all sessions count, the time between them does not."""
     limit = spec.search.limits.wall_clock_s
@@ -157,8 +201,7 @@ def digest_of(request: Launch) -> str:
 
 
 def _items(request: Launch) -> tuple[Item, ...]:
-    assert request.loaded.spec is not None
-    return request.data.search[: request.overrides.apply(request.loaded.spec).search.items]
+    return request.data.search[: request.spec.search.items]
 
 
 def _searcher(spec: PipelineSpec) -> Callable[[Space], Searcher]:
@@ -183,6 +226,7 @@ def _record(request: Launch, spec: PipelineSpec, search_id: str, digest: str, re
         documents={"spec/pipeline.json": request.loaded.text, **files},
         tags=dict(spec.tracking.tags),
         resumed=resumed,
+        simulation=request.simulation,
     )
 
 
@@ -197,6 +241,7 @@ def _facts(request: Launch, digest: str) -> dict[str, Json]:
         dirty=source.dirty,
         version=version("agenttts"),
         folder=str(request.loaded.folder),
+        **({SIMULATED: request.simulation} if request.simulation else {}),
     )
 
 

@@ -27,6 +27,7 @@ from agenttts.runtime.tracking import (
     SearchRecord,
     allocation_params,
     run_status,
+    search_params,
     search_tags,
     trial_metrics,
     trial_tags,
@@ -66,6 +67,7 @@ class MlflowWriter:
         self._session = session or uuid4().hex
         self._experiment_id = ""
         self._tags: dict[str, str] = {}
+        self._params: dict[str, str] = {}
         self._trials: dict[int, str] = {}
         self._ended: set[int] = set()
         self._unsure = False  # an attempt failed, so the server may know more than we do
@@ -75,6 +77,7 @@ class MlflowWriter:
         """Create the parent run, or find it with the trials it already has."""
         with _Refusals(self._mlflow):
             self._tags = {**search_tags(record), SESSION: self._session}
+            self._params = search_params(record)
             self._experiment_id = self._find_experiment()
             if record.resumed:
                 self._learn(f"tags.`agenttts.search_id` = '{record.search_id}'")
@@ -192,6 +195,8 @@ class MlflowWriter:
         run = self._client.create_run(
             self._experiment_id, start_time=began_ms, tags=self._tags, run_name=record.search_id
         )
+        for name, value in self._params.items():
+            self._client.log_param(run.info.run_id, name, value)
         return str(run.info.run_id)
 
     def _create_trial(self, result: TrialResult, ended_ms: int) -> str:
@@ -203,7 +208,7 @@ class MlflowWriter:
         return str(run.info.run_id)
 
     def _fill_trial(self, run_id: str, result: TrialResult, ended_ms: int) -> None:
-        params = allocation_params(result.allocation)
+        params = {**self._params, **allocation_params(result.allocation)}
         self._log(run_id, trial_metrics(result), params, ended_ms, result.number)
         with TemporaryDirectory() as folder:
             path = Path(folder) / "items.parquet"

@@ -36,7 +36,7 @@ class RecordingError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Searched:
     """What was searched: the spec's text, its prompt files, what the command line changed (as
-    `Overrides.document`), the digest of the items, and their ids in order.
+    `Overrides.document`), the digest of the items, their ids in order, and what simulated the models.
     """
 
     spec: str
@@ -44,6 +44,7 @@ class Searched:
     overrides: Mapping[str, Any]
     data_digest: str
     items: tuple[str, ...]
+    simulation: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,7 @@ def _document(searched: Searched) -> bytes:
         "overrides": dict(searched.overrides),
         "data_digest": searched.data_digest,
         "items": list(searched.items),
+        **({"simulated": dict(searched.simulation)} if searched.simulation else {}),
     }
     return json.dumps(document, sort_keys=True).encode()
 
@@ -234,8 +236,8 @@ def _searched(text: bytes) -> Searched:
     given = json.loads(text)
     if given["format"] != FORMAT:
         raise RecordingError(f"a recording of format {given['format']!r}, this version reads {FORMAT}")
-    items = tuple(given["items"])
-    return Searched(given["spec"], given["files"], given["overrides"], given["data_digest"], items)
+    items, digest, simulation = tuple(given["items"]), given["data_digest"], given.get("simulated")
+    return Searched(given["spec"], given["files"], given["overrides"], digest, items, simulation)
 
 
 def _recording(searched: Searched, table: Any) -> Recording:

@@ -80,6 +80,7 @@ def _record(recorded: Recorded) -> SearchRecord:
         tags=dict(spec.tracking.tags),
         resumed=True,
         began=recorded.began,
+        simulation=recorded.simulation,
     )
 
 

@@ -25,6 +25,8 @@ from agenttts.spec.model import ModelSpec, Price
 
 SEEDS = 2**31 - 2**16
 """Base seeds stay below this, so that base + index stays within 31 bits."""
+OURS = ("embedded", "simulated")
+"""Workers that run servers of ours: seeded always, and their samples are never taken for anyone else's."""
 SHOWN = 60
 """Characters of a prompt that the watch shows."""
 
@@ -207,10 +209,10 @@ def _words(request: SampleRequest, count: int) -> str:
 def with_seed(request: SampleRequest, model: ModelSpec) -> SampleRequest:
     """Return the request with the base seed of its samples.
 
-    It depends on everything in the request, so no two prompts share their luck. Embedded models always get
+    It depends on everything in the request, so no two prompts share their luck. Models of ours always get
     one, others only when the spec gives a seed; without one the endpoint draws as it likes.
     """
-    if request.seed is None and model.worker != "embedded":
+    if request.seed is None and model.worker not in OURS:
         return request
     base = int(sample_key(request)[:15], 16) + (request.seed or 0)
     return replace(request, seed=base % SEEDS)
@@ -237,7 +239,7 @@ def model_identity(model: ModelSpec) -> str:
     >>> model_identity(ModelSpec(name="m", worker="api", model="org/m", revision="r1"))
     'org/m revision=r1'
     """
-    worker = "embedded" if model.worker == "embedded" else None
+    worker = model.worker if model.worker in OURS else None
     parts = {
         "worker": worker,
         "revision": model.revision,

@@ -23,6 +23,8 @@ from agenttts.spec.check import check
 from agenttts.spec.model import Json, Limits, PipelineSpec
 
 RESUMABLE = ("running", "interrupted")
+SIMULATED = "simulated"
+"""The fact that a search's models were simulated, with how; the searches of real models do not have it."""
 
 
 class UnknownSearchError(LookupError):
@@ -75,6 +77,12 @@ class Recorded:
     finished: Mapping[str, Any] | None
 
     @property
+    def simulation(self) -> Mapping[str, Any] | None:
+        """What simulated the models, None when they were real."""
+        found: Mapping[str, Any] | None = self.facts.get(SIMULATED)
+        return found
+
+    @property
     def decision(self) -> Decision | None:
         """The answer the archive supports."""
         return best(self.archive, self.spec.search.tolerance, self.spec.objective.direction)
@@ -101,13 +109,21 @@ def data_digest(parts: Sequence[Sequence[Item]]) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def search_id_for(journal: Journal, spec: PipelineSpec, data: str, overrides: Overrides) -> str:
+def search_id_for(
+    journal: Journal,
+    spec: PipelineSpec,
+    data: str,
+    overrides: Overrides,
+    simulation: Mapping[str, Any] | None = None,
+) -> str:
     """Return the id of the search that this command means: an unfinished equal one, else the next new one.
 
-    Equal spec, data and overrides give equal ids up to the last number, so the same command resumes.
+    Equal spec, data and overrides give equal ids up to the last number, so the same command resumes. With
+    simulated models the id says so, and another simulation is another search.
     """
-    key = digest([spec.digest, data, overrides.document()])[:8]
-    prefix = f"{spec.name}-{key}-"
+    parts = [spec.digest, data, overrides.document(), *([simulation["digest"]] if simulation else [])]
+    name = f"{spec.name}-{SIMULATED}" if simulation else spec.name
+    prefix = f"{name}-{digest(parts)[:8]}-"
     known = [name for name in journal.searches() if name.startswith(prefix)]
     if known:
         last = max(known, key=lambda name: int(name.removeprefix(prefix)))
@@ -176,6 +192,7 @@ def report_of(recorded: Recorded, finished: str) -> ReportData:
         seed=recorded.spec.search.seed,
         holdout=recorded.holdout,
         spent=recorded.spent,
+        simulation=recorded.simulation,
     )
     return report_data(recorded.spec, recorded.archive, header)
 

@@ -1,4 +1,6 @@
-"""Servers of ours as processes on this machine: embedded models for a search, the fault server for tests."""
+"""Servers of ours as processes on this machine: embedded models, and the fault server, for tests and in
+place of real endpoints.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agenttts.runtime.simulated import SimulatedModels
 
 START_TIMEOUT_S = 60.0
 
@@ -41,6 +46,20 @@ def embedded_server(log: Path) -> contextlib.AbstractContextManager[Endpoint]:
         ServiceError: if it is not ready within START_TIMEOUT_S.
     """
     return service("serve-embedded", log)
+
+
+@contextlib.contextmanager
+def simulated_server(simulated: SimulatedModels, folder: Path, log: Path) -> Iterator[Endpoint]:
+    """Run the fault server with a config for the length of the block. folder: for the items, while it runs.
+
+    Raises:
+        ServiceError: if it is not ready in time, also because the config was changed since it was read.
+    """
+    items = folder / "simulated-items.jsonl"
+    items.write_bytes(simulated.items)
+    named = ("--config", str(simulated.config), "--items", str(items), "--expect", simulated.digest)
+    with service("serve-faults", log, *named) as endpoint:
+        yield endpoint
 
 
 @contextlib.contextmanager

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from agenttts.runtime.embedded.catalog import weights_digest
 from agenttts.runtime.executor import ClusterLostError, Executor
 from agenttts.runtime.home import Home
 from agenttts.runtime.janitor import session_folder
 from agenttts.runtime.ray_cluster import RayAddress, RayExecutor
-from agenttts.runtime.services import embedded_server
+from agenttts.runtime.services import embedded_server, simulated_server
+from agenttts.runtime.simulated import SimulatedModels
 from agenttts.runtime.worker import EndpointError, WorkerSettings
 from agenttts.spec.model import PipelineSpec
 
@@ -23,11 +25,13 @@ LOOPBACK = ("127.", "localhost", "[::1]")
 class Session:
     """Whom the workers charge, and when they stop.
 
-    account: a search's id, "" for nobody. ends_at: seconds since 1970, None for never.
+    account: a search's id, "" for nobody. ends_at: seconds since 1970, None for never. simulated: what takes
+    the place of the real endpoints, None for nothing.
     """
 
     account: str = ""
     ends_at: float | None = None
+    simulated: SimulatedModels | None = None
 
 
 @contextlib.contextmanager
@@ -38,21 +42,20 @@ def workers(
     ray_address: str | None = None,
     session: Session | None = None,
 ) -> Iterator[Executor]:
-    """Yield a started executor on Ray (here, or the cluster at `ray_address`) and the embedded server.
+    """Yield a started executor on Ray (here, or the cluster at `ray_address`) and the servers of ours that
+    the spec, or its simulation, needs.
 
     Raises:
-        ServiceError: if the embedded server does not come up.
+        ServiceError: if one of our servers does not come up.
         EndpointError: if a model has no endpoint.
         ClusterLostError: if Ray cannot be started or reached.
     """
+    charged = session or Session()
+    spec = charged.simulated.apply(spec) if charged.simulated else spec
     refuse_unreachable(spec, ray_address)
     with session_folder() as folder, contextlib.ExitStack() as stack:
-        endpoints: Mapping[str, str] = {}
-        embedded = [model.name for model in spec.models if model.worker == "embedded"]
-        if embedded:
-            server = stack.enter_context(embedded_server(home.log("embedded")))
-            endpoints = dict.fromkeys(embedded, server.base_url)
-        charged, log = session or Session(), home.log("ray")
+        endpoints = stack.enter_context(_servers(spec, home, charged.simulated, folder))
+        log = home.log("ray")
         log.unlink(missing_ok=True)
         executor = RayExecutor(
             WorkerSettings(
@@ -67,6 +70,27 @@ def workers(
         stack.callback(executor.close)
         start(executor, LOCAL_TRIES if ray_address is None else 1)
         yield executor
+
+
+@contextlib.contextmanager
+def _servers(
+    spec: PipelineSpec, home: Home, simulated: SimulatedModels | None, folder: Path
+) -> Iterator[Mapping[str, str]]:
+    """Yield the base URL of every model that a server of ours serves."""
+    embedded = _served(spec, "embedded")
+    with contextlib.ExitStack() as stack:
+        endpoints: dict[str, str] = {}
+        if embedded:
+            server = stack.enter_context(embedded_server(home.log("embedded")))
+            endpoints |= dict.fromkeys(embedded, server.base_url)
+        if simulated is not None:
+            server = stack.enter_context(simulated_server(simulated, folder, home.log("simulated")))
+            endpoints |= dict.fromkeys(simulated.models, server.base_url)
+        yield endpoints
+
+
+def _served(spec: PipelineSpec, *workers: str) -> list[str]:
+    return [model.name for model in spec.models if model.worker in workers]
 
 
 def start(executor: Executor, tries: int) -> None:
@@ -85,17 +109,23 @@ def start(executor: Executor, tries: int) -> None:
 
 
 def refuse_unreachable(spec: PipelineSpec, ray_address: str | None) -> None:
-    """Refuse embedded models on a cluster elsewhere: their server listens on this machine's loopback only.
+    """Refuse our own servers on a cluster elsewhere: they listen on this machine's loopback only.
 
     Raises:
         EndpointError: naming the models, and what to do.
     """
     here = ray_address is None or ray_address in ("auto", "local") or ray_address.startswith(LOOPBACK)
-    embedded = [model.name for model in spec.models if model.worker == "embedded"]
-    if embedded and not here:
+    if here:
+        return
+    if embedded := _served(spec, "embedded"):
         raise EndpointError(
             f"/models: {', '.join(embedded)}: embedded models are served on this machine, which workers of "
             f"{ray_address} cannot reach. Run `agenttts serve-embedded` there and use worker 'api'."
+        )
+    if simulated := _served(spec, "simulated"):
+        raise EndpointError(
+            f"--simulated: {', '.join(simulated)}: they are simulated on this machine, which workers of "
+            f"{ray_address} cannot reach. Leave --ray-address out."
         )
 
 

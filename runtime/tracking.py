@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import time
-from typing import Protocol
+from typing import Any, Protocol
 
 from agenttts.compiler.allocation import Allocation
 from agenttts.runtime.delivery import Delivery, Job, Patience, Wait
@@ -25,7 +25,8 @@ class SearchRecord:
     """What the parent run says from the start. documents: artifacts by file name, e.g. the spec's JSON.
 
     commit, dirty: the spec's git state, None where there is none. resumed: look for runs of earlier sessions.
-    began: when the search began, seconds since 1970; None: when it is first shown.
+    began: when the search began, seconds since 1970; None: when it is first shown. simulation: what simulated
+    the models, None when they are real.
     """
 
     search_id: str
@@ -38,6 +39,7 @@ class SearchRecord:
     tags: Mapping[str, str] = field(default_factory=dict)
     resumed: bool = False
     began: float | None = None
+    simulation: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +195,15 @@ def search_tags(record: SearchRecord) -> dict[str, str]:
         "agenttts.data_digest": record.data_digest,
         "agenttts.git_commit": record.commit,
         "agenttts.git_dirty": None if record.dirty is None else str(record.dirty).lower(),
+        "agenttts.simulated": "true" if record.simulation else None,
+        "agenttts.simulation": str(record.simulation["digest"]) if record.simulation else None,
     }
     return {**record.tags, **{name: value for name, value in given.items() if value is not None}}
+
+
+def search_params(record: SearchRecord) -> dict[str, str]:
+    """Return the params every run of the search carries: whether, and by what, its models are simulated."""
+    return {"simulated": str(record.simulation["digest"])} if record.simulation else {}
 
 
 def trial_tags(result: TrialResult) -> dict[str, str]:

@@ -47,9 +47,9 @@ class EndpointError(Exception):
 class WorkerSettings:
     """What every worker of a search is made from. It goes to other processes and holds no secret.
 
-    endpoints: base URL by model name, for embedded models. bank_url: the store's address. account: what the
-    spending is charged to, and capped by the spec's limits; "": nothing. ends_at: no request begins later,
-    seconds since 1970.
+    endpoints: base URL by model name, for embedded and simulated models. bank_url: the store's address.
+    account: what the spending is charged to, and capped by the spec's limits; "": nothing. ends_at: no
+    request begins later, seconds since 1970.
     """
 
     spec: PipelineSpec
@@ -171,7 +171,7 @@ class StageWorker:
         client = ModelClient(
             endpoint(model, settings.endpoints),
             Secret.from_environment(model.api_key_env, self._environment),
-            model.model,
+            model.name if model.worker == "simulated" else model.model,
             share(model.limits, clients(settings.spec, model)),
             model.price,
             settings.policy,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-WorkerType = Literal["api", "gpu", "embedded"]
+WorkerType = Literal["api", "gpu", "embedded", "simulated"]
 Unit = Literal["paper", "flops", "usd", "gpu_seconds"]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -75,6 +75,7 @@ class ModelLimits:
 class ModelSpec:
     """One model that stages may choose.
 
+    worker: no spec file may say `simulated`; a run puts it in place of `api` and `gpu`.
     model: the name its endpoint knows it by. parameters: count, e.g. 7e9. hidden: hidden size.
     context: tokens of prompt and output together. api_key_env: name of an environment variable.
     engine, gpus, replicas: only for worker `gpu`; base_url: only for worker `api`.

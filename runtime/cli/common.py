@@ -20,7 +20,10 @@ from agenttts.spec.problem import Problem
 
 if TYPE_CHECKING:
     from agenttts.runtime.data import DataSet
+    from agenttts.runtime.records import Item
+    from agenttts.runtime.simulated import SimulatedModels
     from agenttts.runtime.spec_files import Loaded
+    from agenttts.spec.model import PipelineSpec
 
 
 class Exit(IntEnum):
@@ -55,6 +58,11 @@ LIMIT = click.option(
     "--limit", "limits", multiple=True, metavar="NAME=NUMBER", help=f"Cap: {', '.join(LIMITS)}."
 )
 RAY = click.option("--ray-address", help="A running Ray cluster. Default: start one here.")
+SIMULATED = click.option(
+    "--simulated",
+    type=click.Path(path_type=Path),
+    help="Simulate every api and gpu model as this config says. Needs no key, no GPU, no network.",
+)
 TRACKING = click.option(
     "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow. Default: SQLite beside the store."
 )
@@ -175,6 +183,23 @@ def read_items(loaded: Loaded) -> DataSet:
         return load_data(loaded.spec.data, loaded.folder)
     except DataError as error:
         raise Stop("\n".join(("the data set is not usable:", *error.faults)), Exit.MISTAKE) from None
+
+
+def read_simulated(path: Path | None, spec: PipelineSpec, items: Iterable[Item]) -> SimulatedModels | None:
+    """Read what takes the place of a spec's endpoints; every problem is shown, and is the user's mistake.
+
+    items: for the tasks of the config that name none. path: None simulates nothing.
+    """
+    from agenttts.runtime.faults.config import ConfigError
+    from agenttts.runtime.simulated import read_simulated as read
+
+    if path is None:
+        return None
+    try:
+        return read(path, spec, items)
+    except ConfigError as error:
+        show_problems(path, error.problems)
+        raise Stop("", Exit.MISTAKE) from None
 
 
 def store_address(store: str | None) -> str:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=None, help="Chooses fates and answers.")
 @click.option("--key-env", default=None, metavar="NAME", help="Variable with the key that clients must send.")
 @click.option("--no-idempotency", is_flag=True, help="Ignore the header Idempotency-Key, as most engines do.")
+@click.option("--items", type=click.Path(path_type=Path), help="JSONL for the tasks that name no items.")
+@click.option("--expect", metavar="DIGEST", hidden=True, help="Refuse a config or items with another digest.")
 @click.option("--log-requests", is_flag=True, help="Write a line for every request to stderr; never a key.")
 @click.option("--parent-pid", type=int, default=None, help="Exit when this process is gone.")
 def serve_faults(
@@ -46,6 +48,8 @@ def serve_faults(
     seed: int | None,
     key_env: str | None,
     no_idempotency: bool,
+    items: Path | None,
+    expect: str | None,
     log_requests: bool,
     parent_pid: int | None,
 ) -> None:
@@ -56,7 +60,7 @@ def serve_faults(
     """
     from agenttts.runtime.faults.server import main
 
-    provider = _provider(config)
+    provider = _provider(config, items, expect)
     mood = _overridden(provider.mood, models, fault_rate, seed, no_idempotency)
     key = _key(key_env)
     if log_requests:
@@ -69,7 +73,7 @@ def serve_faults(
         raise common.Stop(f"{what}. Choose another --host or --port.", common.Exit.MISTAKE) from None
 
 
-def _provider(config: Path | None) -> Provider:
+def _provider(config: Path | None, items: Path | None, expect: str | None) -> Provider:
     from agenttts.runtime.faults.config import ConfigError
     from agenttts.runtime.faults.loading import read_provider
     from agenttts.runtime.faults.mood import Mood
@@ -78,10 +82,14 @@ def _provider(config: Path | None) -> Provider:
     if config is None:
         return Provider(Mood())
     try:
-        return read_provider(config)
+        loaded = read_provider(config, items)
     except ConfigError as error:
         common.show_problems(config, error.problems)
         raise common.Stop("", common.Exit.MISTAKE) from None
+    if expect not in (None, loaded.digest):
+        what = f"{config}: it, or an item, was changed in this moment"
+        raise common.Stop(f"{what}. Give the command again.", common.Exit.MISTAKE)
+    return loaded.provider
 
 
 def _overridden(

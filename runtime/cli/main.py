@@ -18,6 +18,7 @@ COMMANDS = {
     "compile": "agenttts.runtime.cli.plan:compile_",
     "diff": "agenttts.runtime.cli.check:diff",
     "export": "agenttts.runtime.cli.export:export",
+    "init": "agenttts.runtime.cli.init:init",
     "items": "agenttts.runtime.cli.items:items",
     "list": "agenttts.runtime.cli.report:list_",
     "pilot": "agenttts.runtime.cli.pilot:pilot",
@@ -54,9 +55,9 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Find which model and how many samples every stage of an LLM pipeline should get, within a budget.
 
-    Start with `agenttts check SPEC` and `agenttts plan SPEC`, which spend nothing, then `agenttts search
-    SPEC`. Exit codes: 0 done, 1 the run failed, 2 your mistake, 3 nothing feasible, 4 ended at a limit, 130
-    interrupted and resumable.
+    Start with `agenttts init FOLDER`, which begins a pipeline, then `agenttts check SPEC` and `agenttts plan
+    SPEC`, which spend nothing, then `agenttts search SPEC`. Exit codes: 0 done, 1 the run failed, 2 your
+    mistake, 3 nothing feasible, 4 ended at a limit, 130 interrupted and resumable.
     """
 
 

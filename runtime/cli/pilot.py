@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 from agenttts.runtime.cli import common
 from agenttts.runtime.cli.search import CODES, check_items, check_tracking, limits_of, run_launch
 from agenttts.runtime.home import home
+from agenttts.runtime.notice import simulation_lines
 
 if TYPE_CHECKING:
     from agenttts.compiler.estimate import Estimate
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(min=0), help="Which items are drawn, instead of the spec's seed.")
 @common.LIMIT
 @common.RAY
+@common.SIMULATED
 @common.TRACKING
 @click.option("-o", "output", type=click.Path(path_type=Path), help="Write the JSON document here too.")
 @common.STORE
@@ -35,6 +38,7 @@ def pilot(
     seed: int | None,
     limits: tuple[str, ...],
     ray_address: str | None,
+    simulated: Path | None,
     tracking_uri: str | None,
     output: Path | None,
     store: str | None,
@@ -48,7 +52,8 @@ def pilot(
     check_tracking(tracking_uri)
     if output is not None:
         common.check_output(output)
-    request, plan, guess = _prepared(spec, (items, seed, limits), ray_address, tracking_uri, store)
+    asked = _Asked(items, seed, limits, ray_address, tracking_uri, store, simulated)
+    request, plan, guess = _prepared(spec, asked)
     _announce(guess)
     launched = run_launch(request)
     report = _document(launched, plan, guess)
@@ -64,13 +69,20 @@ def pilot(
     raise common.Stop(ending(launched), common.Exit.MISTAKE if mistake else CODES[launched.outcome.status])
 
 
-def _prepared(
-    path: Path,
-    asked: tuple[int | None, int | None, tuple[str, ...]],
-    ray_address: str | None,
-    tracking_uri: str | None,
-    store: str | None,
-) -> tuple[Launch, Design, Estimate]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The options, as given."""
+
+    items: int | None
+    seed: int | None
+    limits: tuple[str, ...]
+    ray_address: str | None
+    tracking_uri: str | None
+    store: str | None
+    simulated: Path | None
+
+
+def _prepared(path: Path, asked: _Asked) -> tuple[Launch, Design, Estimate]:
     """Return the search that a pilot is: it lists the design, nothing races, nothing is held out."""
     from agenttts.compiler.estimate import estimate_listed
     from agenttts.runtime.data import DataSet
@@ -78,26 +90,28 @@ def _prepared(
     from agenttts.runtime.pilot.design import design
     from agenttts.runtime.pilot.searcher import NAME, drawn
     from agenttts.runtime.searches import Overrides
+    from agenttts.runtime.simulated import all_items
 
-    items, seed, limits = asked
     loaded = common.valid_spec(path)
     assert loaded.spec is not None
     space = _space(loaded.spec)
     plan = design(space)
     data = common.read_items(loaded)
-    check_items(items, len(data.search))
+    check_items(asked.items, len(data.search))
     search = loaded.spec.search
-    used = drawn(data.search, items or search.items, search.seed if seed is None else seed)
-    overrides = Overrides(NAME, len(plan.allocations), len(used), seed, limits_of(limits), racing=False)
+    used = drawn(data.search, asked.items or search.items, search.seed if asked.seed is None else asked.seed)
+    caps = limits_of(asked.limits)
+    overrides = Overrides(NAME, len(plan.allocations), len(used), asked.seed, caps, racing=False)
     place = home(Path.cwd())
     request = Launch(
         loaded=loaded,
         data=DataSet(used, ()),
         home=place,
-        store_url=store or place.store_url,
-        tracking_uri=tracking_uri or place.tracking_uri,
+        store_url=asked.store or place.store_url,
+        tracking_uri=asked.tracking_uri or place.tracking_uri,
         overrides=overrides,
-        ray_address=ray_address,
+        ray_address=asked.ray_address,
+        simulated=common.read_simulated(asked.simulated, loaded.spec, all_items(data)),
     )
     return request, plan, estimate_listed(space, plan.allocations, len(used))
 
@@ -131,7 +145,7 @@ def _document(launched: Launched, plan: Design, guess: Estimate) -> dict[str, An
 
     found = find(launched.spec, plan, launched.outcome.archive)
     whole = document(launched)
-    kept = {name: whole[name] for name in ("search_id", "status", "trials", "spent", "report", "tracking")}
+    kept = {name: whole[name] for name in whole if name not in ("best", "archive_digest")}
     return {**kept, "estimate": guess.document(), "insights": insights(found), "missing": list(found.missing)}
 
 
@@ -142,6 +156,7 @@ def _text(launched: Launched, plan: Design) -> str:
 
     outcome = launched.outcome
     lines = [
+        *simulation_lines(launched.simulation),
         f"pilot    {outcome.search_id}: {outcome.status} ({outcome.reason})",
         f"spent    {spend(outcome.spent)}",
         f"report   {launched.report}",

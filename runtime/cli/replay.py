@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agenttts.runtime.cli import common
+from agenttts.runtime.notice import simulation_document, simulation_lines
 
 if TYPE_CHECKING:
     from agenttts.runtime.replaying import RecordedWorld
@@ -45,14 +46,15 @@ def replay(
         from agenttts.runtime.cli.search import known_searcher
 
         known_searcher(searcher)
+
     world = _world(recording, budget, nearest)
     given = {"searcher": searcher, "seed": seed, "trials": trials}
     simulated = _simulated(recording, world, {name: v for name, v in given.items() if v is not None})
-    figures = document(simulated)
+    figures, models = document(simulated), world.recording.searched.simulation
     if as_json:
-        common.print_json(figures)
+        common.print_json({**simulation_document(models), **figures})
     else:
-        click.echo(text(simulated, figures))
+        click.echo("\n".join([*simulation_lines(models), text(simulated, figures)]))
     _end(simulated)
 
 

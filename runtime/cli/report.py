@@ -12,6 +12,7 @@ import click
 
 from agenttts.runtime.cli import common
 from agenttts.runtime.home import home
+from agenttts.runtime.notice import simulation_document
 
 if TYPE_CHECKING:
     from agenttts.runtime.searches import Recorded
@@ -126,7 +127,10 @@ def compare(search_ids: tuple[str, ...], store: str | None, as_json: bool) -> No
         if first is None or decision is None:
             continue
         if _yardstick(found) != _yardstick(searches[0]):
-            click.echo(f"{found.search_id}: other items or another metric, not compared", err=True)
+            click.echo(
+                f"{found.search_id}: other items, another metric or other simulated models, not compared",
+                err=True,
+            )
             row["difference_to_first"] = None
             continue
         difference = paired_difference(first.winner.scores, decision.winner.scores)
@@ -147,7 +151,8 @@ def _yardstick(recorded: Recorded) -> tuple[object, ...]:
     """Return what two searches must agree on before their items can be paired."""
     data, objective = recorded.spec.data, recorded.spec.objective
     metric = recorded.spec.stage(objective.stage).metric
-    return data.source, data.id, metric and (metric.name, dict(metric.options)), objective.direction
+    models = recorded.simulation and recorded.simulation["digest"]
+    return data.source, data.id, metric and (metric.name, dict(metric.options)), objective.direction, models
 
 
 def living(row: dict[str, Any], alive: dict[str, str]) -> dict[str, Any]:
@@ -161,9 +166,11 @@ def living(row: dict[str, Any], alive: dict[str, str]) -> dict[str, Any]:
 
 def facts(recorded: Recorded) -> dict[str, Any]:
     """Return one search in a few facts."""
+
     decision = recorded.decision
     winner = decision.winner if decision else None
     return {
+        **simulation_document(recorded.simulation),
         "search_id": recorded.search_id,
         "status": recorded.status,
         "began": datetime.fromtimestamp(recorded.began, UTC).isoformat(timespec="seconds"),

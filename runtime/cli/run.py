@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from agenttts.compiler.plan import Plan
 from agenttts.compiler.plan import plan as make_plan
 from agenttts.runtime.cli import common
 from agenttts.runtime.home import home
+from agenttts.runtime.notice import notice, simulation_document
 from agenttts.spec.model import PipelineSpec, Plugin
 from agenttts.spec.paths import format_of, scheme
 from agenttts.spec.template import variables
@@ -25,6 +26,7 @@ from agenttts.spec.template import variables
 if TYPE_CHECKING:
     from agenttts.runtime.blocks import TrialOutcome
     from agenttts.runtime.records import Item
+    from agenttts.runtime.simulated import SimulatedModels
     from agenttts.runtime.spec_files import Loaded
 
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option("-o", "output", required=True, type=click.Path(path_type=Path), help="JSONL file to write.")
 @common.RAY
+@common.SIMULATED
 @common.STORE
 @common.JSON
 def run(
@@ -44,20 +47,30 @@ def run(
     items: str,
     output: Path,
     ray_address: str | None,
+    simulated: Path | None,
     store: str | None,
     as_json: bool,
 ) -> None:
-    """Run an allocation on new items and write one JSON line per item: id, output, score, problems."""
+    """Run an allocation on new items and write one JSON line per item: id, output, score, problems.
+
+    With --simulated the items need their gold, or the config's own items must have it; every line says
+    `simulated`.
+    """
     loaded = common.valid_spec(spec)
     assert loaded.spec is not None
     planned = _planned(loaded.spec, file)
     given = _items(loaded, items)
     common.check_output(output)
-    rows = list(_rows(loaded.spec, _outcome(loaded.spec, planned, given, ray_address, store)))
+    models = common.read_simulated(simulated, loaded.spec, given)
+    if models is not None:
+        click.echo(notice(models.document()), err=True)
+    place = _Place(ray_address, store, models)
+    rows = list(_rows(loaded.spec, _outcome(loaded.spec, planned, given, place), models))
     common.write(output, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
     if as_json:
         failed = sum(row["output"] is None for row in rows)
-        common.print_json({"file": str(output), "items": len(rows), "without_output": failed})
+        said = simulation_document(models.document() if models else None)
+        common.print_json({**said, "file": str(output), "items": len(rows), "without_output": failed})
     else:
         click.echo(f"{len(rows)} items written to {output}", err=True)
 
@@ -92,18 +105,25 @@ def _texts(plugin: Plugin | None) -> set[str]:
     return {value for value in plugin.options.values() if isinstance(value, str)} if plugin else set()
 
 
-def _outcome(
-    spec: PipelineSpec, planned: Plan, items: tuple[Item, ...], ray_address: str | None, store: str | None
-) -> TrialOutcome:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where it runs, and with what in place of endpoints."""
+
+    ray_address: str | None
+    store: str | None
+    simulated: SimulatedModels | None
+
+
+def _outcome(spec: PipelineSpec, planned: Plan, items: tuple[Item, ...], place: _Place) -> TrialOutcome:
     from agenttts.runtime.services import ServiceError
-    from agenttts.runtime.session import workers
+    from agenttts.runtime.session import Session, workers
     from agenttts.runtime.store.database import StoreError, open_database
     from agenttts.runtime.worker import EndpointError
 
-    address = common.store_address(store)
+    address, session = common.store_address(place.store), Session(simulated=place.simulated)
     try:
         open_database(address).dispose()  # a worker far away would say it late
-        with workers(spec, home(Path.cwd()), address, ray_address) as executor:
+        with workers(spec, home(Path.cwd()), address, place.ray_address, session) as executor:
             executor.submit(0, planned, items)
             finished = executor.next_finished()
     except (StoreError, EndpointError) as error:
@@ -126,8 +146,11 @@ def _planned(spec: PipelineSpec, file: Path) -> Plan:
     return planned
 
 
-def _rows(spec: PipelineSpec, outcome: TrialOutcome) -> Iterator[dict[str, Any]]:
+def _rows(
+    spec: PipelineSpec, outcome: TrialOutcome, simulated: SimulatedModels | None
+) -> Iterator[dict[str, Any]]:
+    said = {"simulated": True} if simulated else {}
     for item in outcome.items:
         last = item.stages[spec.objective.stage]
         problems = {name: stage.problem for name, stage in item.stages.items() if stage.problem}
-        yield {"id": item.item, "output": last.output, "score": last.score, "problems": problems}
+        yield {"id": item.item, "output": last.output, "score": last.score, "problems": problems, **said}

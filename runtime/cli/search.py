@@ -15,7 +15,7 @@ from agenttts.runtime.secret import hide_credentials
 
 if TYPE_CHECKING:
     from agenttts.runtime.launch import Launch, Launched
-    from agenttts.runtime.searches import Overrides
+    from agenttts.runtime.searches import Overrides, Recorded
     from agenttts.runtime.spec_files import Loaded
 
 CODES = {
@@ -36,6 +36,7 @@ TRACKING = ("http://", "https://", "sqlite:///", "postgresql", "mysql", "mssql",
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the searcher, instead of the spec's.")
 @common.LIMIT
 @common.RAY
+@common.SIMULATED
 @common.TRACKING
 @click.option("--resume", "search_id", metavar="ID", help="Go on with this search; SPEC may be left out.")
 @common.STORE
@@ -48,6 +49,7 @@ def search(
     seed: int | None,
     limits: tuple[str, ...],
     ray_address: str | None,
+    simulated: Path | None,
     tracking_uri: str | None,
     search_id: str | None,
     store: str | None,
@@ -66,7 +68,9 @@ def search(
     data = common.read_items(loaded)
     check_items(items, len(data.search))
     from agenttts.runtime.launch import Launch
+    from agenttts.runtime.simulated import all_items
 
+    assert loaded.spec is not None
     request = Launch(
         loaded=loaded,
         data=data,
@@ -76,6 +80,7 @@ def search(
         overrides=overrides,
         ray_address=ray_address,
         search_id=search_id,
+        simulated=common.read_simulated(simulated, loaded.spec, all_items(data)),
     )
     if search_id is not None:
         _check_resumable(request)
@@ -185,6 +190,7 @@ def _check_resumable(request: Launch) -> None:
             recorded = read_search(journal, request.search_id)
         except UnknownSearchError as error:
             raise common.Stop(f"--resume: {error}", common.Exit.MISTAKE) from None
+    _check_simulation(recorded, request)
     begun, now = recorded.facts["overrides"], request.overrides.document()
     changed = [
         name
@@ -198,6 +204,20 @@ def _check_resumable(request: Launch) -> None:
     if changed:
         what = f"--resume: {' and '.join(changed)} changed since {request.search_id} began"
         raise common.Stop(f"{what}. Restore them, or start a new search.", common.Exit.MISTAKE)
+
+
+def _check_simulation(recorded: Recorded, request: Launch) -> None:
+    """See that a search goes on with the very models it began with, simulated or real."""
+    begun, now = recorded.simulation, request.simulation
+    if (begun and begun["digest"]) == (now and now["digest"]):
+        return
+    if begun is None:
+        what = "began with real models. Leave --simulated out"
+    else:
+        what = f"began with models simulated by {begun['config']} ({begun['digest']}). "
+        what += "That file, or its items, changed" if now else f"Give --simulated {begun['config']}"
+    what = f"--resume: {recorded.search_id} {what}, or start a new search"
+    raise common.Stop(f"{what}: samples of other models never mix.", common.Exit.MISTAKE)
 
 
 def run_launch(request: Launch) -> Launched:

@@ -11,6 +11,7 @@ from agenttts.runtime.archive import archive_digest
 from agenttts.runtime.cli.plan_text import amount, dollars
 from agenttts.runtime.cli.progress import spend
 from agenttts.runtime.launch import Launched
+from agenttts.runtime.notice import simulation_document, simulation_lines
 from agenttts.runtime.outcome import lost_document, summary_document
 from agenttts.runtime.records import TrialState
 from agenttts.runtime.secret import hide_credentials
@@ -19,10 +20,11 @@ from agenttts.runtime.store.accounts import Account
 
 
 def document(launched: Launched) -> dict[str, Any]:
-    """Return the `--json` form (design, section 9)."""
+    """Return the `--json` form (design, section 9); only a simulated search has `simulated` in it."""
     outcome, place = launched.outcome, launched.place
     spent = outcome.spent
     return {
+        **simulation_document(launched.simulation),
         "search_id": outcome.search_id,
         "status": outcome.status,
         "best": _best(launched),
@@ -85,7 +87,10 @@ def text(launched: Launched, tracking_uri: str) -> str:
     """Return what people read at the end of a search."""
     outcome, best, shown = launched.outcome, _best(launched), hide_credentials(tracking_uri)
     states = ", ".join(f"{number} {state}" for state, number in _states(launched).items() if number)
-    lines = [f"search   {outcome.search_id}: {outcome.status} ({outcome.reason}); trials: {states or 'none'}"]
+    lines = simulation_lines(launched.simulation)
+    lines += [
+        f"search   {outcome.search_id}: {outcome.status} ({outcome.reason}); trials: {states or 'none'}"
+    ]
     if best is not None:
         lines += _best_lines(best, launched)
     lines += [f"spent    {spend(outcome.spent)}", *_lost(outcome.account)]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from agenttts.runtime.faults.mood import DEFAULT_MODELS, Faults, Kind, ModelMood, Mood, Task
+from agenttts.runtime.faults.mood import DEFAULT_MODELS, Faults, Fusing, Kind, ModelMood, Mood, Task, Tokens
 from agenttts.spec.draft import Finding
 from agenttts.spec.json_text import Parsed, parse
 from agenttts.spec.model import Price
-from agenttts.spec.places import natural
+from agenttts.spec.places import child, natural
 from agenttts.spec.problem import Problem
 from agenttts.spec.schema import option_findings
+from agenttts.spec.words import unknown
+
+_PARTS: Mapping[str, Any] = {"tokens": Tokens, "fusing": Fusing}
 
 
 class ConfigError(ValueError):
@@ -65,11 +68,30 @@ def read_config(text: str) -> Config:
 
 
 def _rules(document: Any) -> list[Finding]:
+    tasks = enumerate(document.get("tasks", ()))
+    known = document.get("models") or DEFAULT_MODELS
+    return [*_weightless(document), *(found for n, task in tasks for found in _task_rules(n, task, known))]
+
+
+def _weightless(document: Any) -> Iterator[Finding]:
     faults = document.get("faults", {})
     if faults.get("rate", 0) and not sum(faults.get("kinds", {"all": 1}).values()):
         fix = "Give at least one kind a weight above 0, or set /faults/rate to 0."
-        return [Finding("/faults/kinds", "no kind has a weight, so no fault can be chosen.", fix)]
-    return []
+        yield Finding("/faults/kinds", "no kind has a weight, so no fault can be chosen.", fix)
+
+
+def _task_rules(number: int, task: Any, models: Iterable[str]) -> Iterator[Finding]:
+    at = f"/tasks/{number}"
+    for name in task.get("skills", {}):
+        if name not in models:
+            yield Finding(
+                child(f"{at}/skills", name), *unknown("model", name, models, "Add it under /models.")
+            )
+    if task.get("wrong") is not None and task.get("perturbed"):
+        yield Finding(f"{at}/perturbed", "wrong answers come from a field already.", "Leave one of them out.")
+    if task.get("requires_of") is not None and task.get("requires") is None:
+        fix = "Name the field with the places under 'requires', or leave it out."
+        yield Finding(f"{at}/requires_of", "there is no 'requires' whose places it could hold.", fix)
 
 
 def _error(parsed: Parsed, findings: Iterable[Finding]) -> ConfigError:
@@ -79,7 +101,7 @@ def _error(parsed: Parsed, findings: Iterable[Finding]) -> ConfigError:
 
 def _mood(document: Any) -> Mood:
     models = {name: _model(written) for name, written in document.get("models", {}).items()}
-    tasks = tuple(Task(**_plain(written)) for written in document.get("tasks", ()))
+    tasks = tuple(_task(written) for written in document.get("tasks", ()))
     given = {key: document[key] for key in ("seed", "difficulty", "idempotency") if key in document}
     return Mood(**given, models=models or DEFAULT_MODELS, tasks=tasks, faults=_faults(document))
 
@@ -87,6 +109,12 @@ def _mood(document: Any) -> Mood:
 def _model(written: Mapping[str, Any]) -> ModelMood:
     price = {"price": Price(**written["price"])} if "price" in written else {}
     return ModelMood(**{**written, **price})
+
+
+def _task(written: Mapping[str, Any]) -> Task:
+    plain: dict[str, Any] = {"items": None, **_plain(written)}
+    shaped = {name: kind(**plain[name]) for name, kind in _PARTS.items() if plain.get(name) is not None}
+    return Task(**{**plain, **shaped})
 
 
 def _faults(document: Any) -> Faults:

@@ -14,6 +14,7 @@ from typing import Any
 
 from agenttts.runtime.faults.chance import chance
 from agenttts.runtime.faults.mood import Task
+from agenttts.runtime.faults.shapes import member, perturbed, stands_in, value_of, written
 from agenttts.runtime.values import text_of
 
 LONGEST_START = 32
@@ -21,17 +22,22 @@ WRONG = (0.4, 0.25, 0.2, 0.15)
 """How an item's wrong answers share what is left: few and uneven, so that votes gain, but not without end."""
 IGNORANCE = "I do not know."
 CACHED = 4096
+LONGEST_CACHED = 100_000
+"""Characters of a prompt; the items of longer ones are looked for each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One item. required: what a prompt must hold. texts: all of the item's, to tell it from namesakes."""
+    """One item. required: what a prompt must hold. texts: all of the item's, to tell it from namesakes.
+    wrong: its wrong answers, where the task gives them.
+    """
 
     number: int
     match: str
     answer: str
     required: tuple[str, ...]
     texts: tuple[str, ...]
+    wrong: tuple[str, ...]
 
 
 class Knowledge:
@@ -42,6 +48,7 @@ class Knowledge:
         self.task = task
         entries = [_entry(task, number, row) for number, row in enumerate(rows)]
         self.answers = tuple(dict.fromkeys(entry.answer for entry in entries))
+        self._values = [value_of(task, row) for row in rows]
         self._by_text: dict[str, list[Entry]] = {}
         for entry in entries:
             self._by_text.setdefault(entry.match, []).append(entry)
@@ -49,13 +56,16 @@ class Knowledge:
         for text in self._by_text:
             length = _start_length(text)
             self._by_start.setdefault(length, {}).setdefault(text[:length], []).append(text)
-        self.find = functools.lru_cache(maxsize=CACHED)(self._find)
+        self._found = functools.lru_cache(maxsize=CACHED)(self._find)
 
-    def _find(self, prompt: str) -> Entry | None:
+    def find(self, prompt: str) -> Entry | None:
         """Return the item that a prompt is about, None if it is none of this task's.
 
         The longest match text wins; of items that share it, the one with most of its texts in the prompt.
         """
+        return self._found(prompt) if len(prompt) <= LONGEST_CACHED else self._find(prompt)
+
+    def _find(self, prompt: str) -> Entry | None:
         if self.task.when not in prompt:
             return None
         text = max(self._texts_in(prompt), key=len, default=None)
@@ -74,42 +84,62 @@ class Knowledge:
         """Return how likely each answer is, when the right one has the chance `right`."""
         weights = {entry.answer: right}
         for place, share in enumerate(WRONG):
-            wrong = self._wrong(entry, chance(seed, "wrong", self.task.answer, entry.match, place))
+            wrong = self._wrong(entry, seed, place)
             weights[wrong] = weights.get(wrong, 0.0) + share * (1.0 - right)
         return weights
 
-    def _wrong(self, entry: Entry, at: float) -> str:
+    def _wrong(self, entry: Entry, seed: int, place: int) -> str:
+        if entry.wrong:
+            return entry.wrong[place % len(entry.wrong)]
+        at = chance(seed, "wrong", self.task.name, entry.match, place)
         if len(self.answers) < 2:
-            return IGNORANCE
-        place = int(at * len(self.answers))
-        found = self.answers[place]
-        return self.answers[place - 1] if found == entry.answer else found
+            return self._changed(entry, None, seed, place) if self.task.perturbed else IGNORANCE
+        if self.task.perturbed:
+            return self._changed(entry, self._other(entry, at), seed, place)
+        found = int(at * len(self.answers))
+        return self.answers[found - 1] if self.answers[found] == entry.answer else self.answers[found]
+
+    def _other(self, entry: Entry, at: float) -> Any:
+        """Return another item's answer."""
+        number = int(at * len(self._values))
+        found = self._values[number]
+        return self._values[number - 1] if found == self._values[entry.number] else found
+
+    def _changed(self, entry: Entry, other: Any, seed: int, place: int) -> str:
+        """Return the right answer with one change, with two in the third and fourth wrong answer."""
+        value, text = self._values[entry.number], IGNORANCE
+        for turn in range(1 + place // 2):
+            changed = perturbed(value, other, seed, "perturbed", self.task.name, entry.match, place, turn)
+            if changed is not None and written(self.task, changed) != entry.answer:
+                value, text = changed, written(self.task, changed)
+        return text
 
 
 def missing(entry: Entry, prompt: str) -> bool:
     """Tell whether something that the item requires is not in the prompt."""
-    return not all(text in prompt for text in entry.required)
+    return not all(stands_in(text, prompt) for text in entry.required)
 
 
 def _entry(task: Task, number: int, row: Mapping[str, Any]) -> Entry:
-    required = row[task.requires] if task.requires else []
-    members = required if isinstance(required, list) else [required]
+    answer = written(task, value_of(task, row))
+    wrong = row[task.wrong] if task.wrong else []
     return Entry(
         number=number,
         match=text_of(row[task.match]).strip(),
-        answer=_answer(task, row[task.answer]),
-        required=tuple(_member(task, member) for member in members),
+        answer=answer,
+        required=tuple(_required(task, row)),
         texts=tuple(_texts(row)),
+        wrong=tuple(text for one in wrong if (text := written(task, one)) != answer),
     )
 
 
-def _answer(task: Task, value: Any) -> str:
-    return ", ".join(_member(task, one) for one in value) if isinstance(value, list) else text_of(value)
-
-
-def _member(task: Task, value: Any) -> str:
-    each = task.each or ("{}" if isinstance(value, str) else "[{}]")
-    return each.replace("{}", text_of(value))
+def _required(task: Task, row: Mapping[str, Any]) -> Iterator[str]:
+    named = row[task.requires] if task.requires else []
+    members = named if isinstance(named, list) else [named]
+    if task.requires_of is None:
+        yield from (member(task, one) for one in members)
+    else:
+        yield from (text_of(row[task.requires_of][place - 1]) for place in members)
 
 
 def _texts(row: Mapping[str, Any]) -> Iterator[str]:

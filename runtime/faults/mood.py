@@ -83,21 +83,59 @@ class ModelMood:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a call is said to take, in place of the counted tokens: prompt, and output of one sample."""
+
+    prompt: int
+    output: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fusing:
+    """How a model merges answers. after: what stands before them in the prompt. crowd: the number of answers
+    among which the skill has halved; None: it stays.
+    """
+
+    after: str = "\n\nResponses:\n"
+    crowd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What a kind of prompt asks for, and where the right answers stand.
 
-    when: text that the prompt must hold ("" holds always). items: path of a JSONL file. match, answer,
-    requires: names of its fields. each: how one member of a list is written; None: numbers as `[7]`.
-    without: the skill's factor when what `requires` names is not in the prompt.
+    when: text that the prompt must hold ("" holds always). items: path of a JSONL file; None: those that the
+    server is started with. match, requires: names of fields. answer: a field, or fields by key of a JSON
+    object. each: how one member of a list is written; None: numbers as `[7]`. form: how the whole is written.
+    wrong: field with wrong answers; perturbed: they are the right one, changed; else they are other items'.
+    requires_of: field with a list, of which `requires` then gives places, from 1. without: the skill's factor
+    when what is required is not in the prompt. skills: by model, in place of the model's own.
     """
 
-    items: str
+    items: str | None
     match: str
-    answer: str
+    answer: str | Mapping[str, str]
     when: str = ""
     requires: str | None = None
     without: float = 0.3
     each: str | None = None
+    form: str = "{}"
+    wrong: str | None = None
+    perturbed: bool = False
+    requires_of: str | None = None
+    skills: Mapping[str, float] = field(default_factory=dict)
+    tokens: Tokens | None = None
+    fusing: Fusing | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of the answer."""
+        return (self.answer,) if isinstance(self.answer, str) else tuple(self.answer.values())
+
+    @property
+    def name(self) -> str:
+        """What tells it from other tasks where chance is asked: its answer's fields."""
+        return " ".join(self.fields)
 
 
 DEFAULT_MODELS: Mapping[str, ModelMood] = MappingProxyType(

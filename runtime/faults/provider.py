@@ -91,7 +91,9 @@ class Provider:
         )
         beliefs = beliefs_of(self.mood, self.tasks, asked)
         choices = tuple(choice_of(self.mood, asked, beliefs, name) for name in names)
-        return Completion(asked.model, asked.identity, asked.prompt_tokens, choices, seeds, drawn)
+        said = beliefs.said if beliefs else None
+        prompt_tokens = asked.prompt_tokens if said is None else said.prompt
+        return Completion(asked.model, asked.identity, prompt_tokens, choices, seeds, drawn)
 
     def count(self, asked: Asked, fate: Fate) -> int:
         """Return how many choices are given."""

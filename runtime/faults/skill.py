@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from agenttts.runtime.faults.asked import Asked
 from agenttts.runtime.faults.chance import chance, normal, one_of, pick, shifted
 from agenttts.runtime.faults.knowledge import Entry, Knowledge, missing
-from agenttts.runtime.faults.mood import Mood
+from agenttts.runtime.faults.mood import Fusing, Mood, Tokens
 from agenttts.runtime.replies import CHARACTERS_PER_TOKEN, estimate_tokens
 
 WORDS = [
@@ -53,16 +53,53 @@ class Choice:
     tokens: int
 
 
-def beliefs_of(mood: Mood, tasks: Sequence[Knowledge], asked: Asked) -> Mapping[str, float] | None:
-    """Return the answers that a model gives to a prompt and how likely each is; None: no task fits."""
+@dataclass(frozen=True, slots=True)
+class Beliefs:
+    """How likely a model gives each answer to a prompt. said: tokens to report, None: as counted."""
+
+    weights: Mapping[str, float]
+    said: Tokens | None = None
+
+
+def beliefs_of(mood: Mood, tasks: Sequence[Knowledge], asked: Asked) -> Beliefs | None:
+    """Return the answers that a model gives to a prompt; None: no task fits."""
     for task in tasks:
         entry = task.find(asked.prompt)
         if entry is not None:
-            return task.beliefs(entry, right_chance(mood, task, entry, asked), mood.seed)
+            right = right_chance(mood, task, entry, asked)
+            weights, shown = merged(
+                task.task.fusing, task.beliefs(entry, right, mood.seed), right, asked.prompt
+            )
+            return Beliefs(weights, _said(task.task.tokens, shown))
     return None
 
 
-def choice_of(mood: Mood, asked: Asked, beliefs: Mapping[str, float] | None, sample: str) -> Choice:
+def merged(
+    fusing: Fusing | None, weights: Mapping[str, float], skill: float, prompt: str
+) -> tuple[Mapping[str, float], int]:
+    """Return what a model makes of answers that the prompt shows, and how many it shows.
+
+    With the chance of its skill it takes the most frequent of those it knows, else any of them. Without an
+    answer to merge, its own beliefs stand.
+    """
+    marked = fusing is not None and fusing.after in prompt
+    shown = prompt.rpartition(fusing.after)[2] if fusing is not None and marked else ""
+    counts = {answer: float(shown.count(answer)) for answer in weights if shown and answer}
+    total = sum(counts.values())
+    if fusing is None or not total:
+        return weights, 0
+    sure = skill if fusing.crowd is None else skill * 0.5 ** (total / fusing.crowd)
+    most = max(counts, key=lambda answer: counts[answer])
+    spread = {answer: (1.0 - sure) * count / total for answer, count in counts.items()}
+    return {**spread, most: spread[most] + sure}, int(total)
+
+
+def _said(tokens: Tokens | None, shown: int) -> Tokens | None:
+    """Return the tokens to report; a prompt that shows answers is longer by them."""
+    return tokens and Tokens(tokens.prompt + shown * tokens.output, tokens.output)
+
+
+def choice_of(mood: Mood, asked: Asked, beliefs: Beliefs | None, sample: str) -> Choice:
     """Return a sample.
 
     Args:
@@ -71,15 +108,15 @@ def choice_of(mood: Mood, asked: Asked, beliefs: Mapping[str, float] | None, sam
     about = mood.seed, asked.identity, "greedy" if asked.greedy else sample
     if chance("refusal", *about) < mood.faults.refusal:
         return Choice(None, REFUSAL, "stop", estimate_tokens(""))
-    text = _made_up(about) if beliefs is None else pick(chance("sample", *about), beliefs)
-    return _cut(text, asked)
+    text = _made_up(about) if beliefs is None else pick(chance("sample", *about), beliefs.weights)
+    return _cut(text, asked, beliefs.said if beliefs else None)
 
 
 def right_chance(mood: Mood, task: Knowledge, entry: Entry, asked: Asked) -> float:
     """Return how likely a model's sample is right on an item; its mean over items is the model's skill."""
-    skill = mood.models[asked.model].skill
+    skill = task.task.skills.get(asked.model, mood.models[asked.model].skill)
     skill *= task.task.without if missing(entry, asked.prompt) else 1.0
-    offset = normal(chance(mood.seed, "difficulty", task.task.answer, entry.match))
+    offset = normal(chance(mood.seed, "difficulty", task.task.name, entry.match))
     return shifted(skill, mood.difficulty, offset)
 
 
@@ -89,10 +126,11 @@ def _made_up(about: tuple[str | int, ...]) -> str:
     return " ".join(words).capitalize() + "."
 
 
-def _cut(text: str, asked: Asked) -> Choice:
+def _cut(text: str, asked: Asked, said: Tokens | None) -> Choice:
     """End a text at the first stop, and at the limit of tokens."""
     for stop in asked.stops:
         text = text.partition(stop)[0]
     if asked.limit is not None and estimate_tokens(text) > asked.limit:
         return Choice(text[: asked.limit * CHARACTERS_PER_TOKEN], None, "length", asked.limit)
-    return Choice(text, None, "stop", estimate_tokens(text))
+    tokens = estimate_tokens(text) if said is None else min(said.output, asked.limit or said.output)
+    return Choice(text, None, "stop", tokens)

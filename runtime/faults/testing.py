@@ -11,7 +11,7 @@ from typing import Any
 
 from agenttts.runtime.faults.app import create_app
 from agenttts.runtime.faults.config import read_config
-from agenttts.runtime.faults.loading import provider_of
+from agenttts.runtime.faults.loading import Files, provider_of
 from agenttts.runtime.faults.provider import Provider
 from agenttts.runtime.faults.state import State
 from agenttts.runtime.secret import Secret
@@ -21,7 +21,7 @@ from agenttts.runtime.serving import ThreadedServer
 
 def provider(config: Mapping[str, Any] | None = None, folder: Path | None = None) -> Provider:
     """Return the provider of a config given as data. folder: where its items lie."""
-    return provider_of(read_config(json.dumps(config or {})), folder or Path())
+    return provider_of(read_config(json.dumps(config or {})), Files(folder or Path()))
 
 
 class FaultServer(ThreadedServer):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from agenttts.compiler.allocation import Choice
 from agenttts.runtime.archive import archive_digest, pareto_front
@@ -26,7 +27,8 @@ class ReportHeader:
     """What the archive does not know: ids, digests, git state, how the search ended, the held-out check.
 
     finished: when, as text. holdout: None when there was no held-out part, or it was not measured. spent: all
-    that was drawn, the held-out check included; None: only the trials are known.
+    that was drawn, the held-out check included; None: only the trials are known. simulation: what simulated
+    the models, None when they are real.
     """
 
     search_id: str
@@ -41,6 +43,7 @@ class ReportHeader:
     holdout: Summary | None = None
     spent: Usage | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
+    simulation: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

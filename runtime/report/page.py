@@ -10,6 +10,7 @@ from importlib.resources import files
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from agenttts.runtime.notice import notice
 from agenttts.runtime.report.figures import ReportData
 from agenttts.runtime.report.plots import cost_plot, progress_plot, stage_plot
 from agenttts.runtime.statistics import Interval
@@ -39,6 +40,7 @@ def _environment() -> Environment:
     environment.filters["score"] = score
     environment.filters["bounds"] = bounds
     environment.filters["duration"] = duration
+    environment.filters["notice"] = notice
     return environment
 
 

@@ -13,7 +13,7 @@ from agenttts.runtime.faults.asked import read_request
 from agenttts.runtime.faults.knowledge import Knowledge
 from agenttts.runtime.faults.mood import Mood, Task
 from agenttts.runtime.faults.provider import Provider
-from agenttts.runtime.faults.skill import choice_of
+from agenttts.runtime.faults.skill import Beliefs, choice_of
 from agenttts.runtime.faults.testing import provider
 from agenttts.runtime.parsers import ids_parser
 from agenttts.runtime.replies import estimate_tokens
@@ -185,8 +185,9 @@ def test_an_answer_beyond_max_tokens_is_cut(text, limit):
 
 def test_an_answer_ends_before_a_stop():
     asked = read_request({"model": "weak", "messages": [{"role": "user", "content": "Hi"}]})
-    whole = choice_of(Mood(), asked, {"one two three": 1.0}, "1")
-    cut = choice_of(Mood(), replace(asked, stops=("four", " two")), {"one two three": 1.0}, "1")
+    words = Beliefs({"one two three": 1.0})
+    whole = choice_of(Mood(), asked, words, "1")
+    cut = choice_of(Mood(), replace(asked, stops=("four", " two")), words, "1")
     assert (whole.text, cut.text, cut.finish) == ("one two three", "one", "stop")
 
 

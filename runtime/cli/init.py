@@ -1,0 +1,126 @@
+"""`agenttts init`: a new pipeline from a template, or from a few answers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click
+
+from agenttts.runtime.cli import common
+from agenttts.runtime.cli.init_questions import OWN, Ask, Wish, files_of, pairs
+from agenttts.runtime.scaffolding.own_data import OwnDataError
+from agenttts.runtime.scaffolding.templates import SIMULATION, SPEC, templates
+from agenttts.runtime.scaffolding.writing import laid_out, taken, write_all
+from agenttts.runtime.simulated import all_items
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@click.option("--template", metavar="NAME", help=f"Begin from this template; '{OWN}': from answers.")
+@click.option("--list", "only_list", is_flag=True, help="List the templates.")
+@click.option("--data", type=click.Path(path_type=Path), help="Your own items: JSONL, JSON, CSV or Parquet.")
+@click.option("--id", "identity", metavar="COLUMN", help="Column with ids; without one rows are numbered.")
+@click.option("--field", "fields", multiple=True, metavar="FIELD=COLUMN", help="What a field is. Repeatable.")
+@click.option("--base-url", help=f"With '{OWN}': address of the endpoint.")
+@click.option("--model", "models", multiple=True, metavar="NAME=PARAMETERS", help=f"With '{OWN}': a model.")
+@click.option("--api-key-env", metavar="NAME", help=f"With '{OWN}': variable that holds the key.")
+@click.option("--yes", is_flag=True, help="Ask nothing: take what the options say, and defaults.")
+@click.option("--force", is_flag=True, help="Overwrite files.")
+@common.JSON
+def init(
+    folder: Path,
+    template: str | None,
+    only_list: bool,
+    data: Path | None,
+    identity: str | None,
+    fields: tuple[str, ...],
+    base_url: str | None,
+    models: tuple[str, ...],
+    api_key_env: str | None,
+    yes: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Begin a new pipeline in FOLDER (default: this one), checked and ready to run.
+
+    From a template as it is, from a template with your own items (--data), or from your own items and models
+    (--template own). What the options leave open is asked. Nothing is overwritten without --force.
+    """
+    if only_list:
+        _list(as_json)
+        return
+    mapping = pairs("--field", fields)
+    wish = Wish(folder, template, data, identity, mapping, base_url, models, api_key_env)
+    try:
+        name, files = files_of(wish, Ask(yes))
+    except OwnDataError as error:
+        raise common.Stop(f"init: {error}", common.Exit.MISTAKE) from None
+    _write(folder, files, force)
+    _say(folder, name, files, as_json)
+
+
+def _list(as_json: bool) -> None:
+    found = {one.name: one.description for one in templates()}
+    if as_json:
+        common.print_json([{"name": name, "description": words} for name, words in found.items()])
+        return
+    for name, words in {**found, OWN: "Answer a question, with your own items and models."}.items():
+        click.echo(f"{name:<24}{words}")
+
+
+def _write(folder: Path, files: Mapping[str, bytes], force: bool) -> None:
+    """Write the files, once they were found in order in a folder of their own."""
+    there = taken(folder, files)
+    if there and not force:
+        what = f"init: {folder} already has {', '.join(there)}"
+        raise common.Stop(f"{what}. Name another folder, or overwrite with --force.", common.Exit.MISTAKE)
+    with laid_out(files) as place:
+        _check(place, folder)
+    with _writing(folder):
+        write_all(folder, files)
+
+
+def _check(place: Path, folder: Path) -> None:
+    """Refuse a spec, items or a simulation that are not in order. folder: where they are to go."""
+    loaded = common.read_spec(place / SPEC)
+    if loaded.spec is None or loaded.problems:
+        common.show_problems(folder / SPEC, loaded.problems)
+        raise common.Stop("", common.Exit.MISTAKE)
+    data = common.read_items(loaded)
+    if (place / SIMULATION).is_file():
+        common.read_simulated(place / SIMULATION, loaded.spec, all_items(data))
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        what = f"init: {folder}: cannot be written ({error.strerror or error}). Name another folder."
+        raise common.Stop(what, common.Exit.MISTAKE) from None
+
+
+def _say(folder: Path, name: str, files: Mapping[str, bytes], as_json: bool) -> None:
+    """Check what was written, and say what comes next."""
+    loaded = common.valid_spec(folder / SPEC)
+    assert loaded.spec is not None
+    steps, listed = _steps(folder, files), sorted(files)
+    if as_json:
+        document = {"folder": str(folder), "template": name, "files": listed, "valid": True}
+        common.print_json({**document, "digest": loaded.spec.digest, "next": steps})
+        return
+    click.echo(f"{folder / SPEC}: valid ({loaded.spec.digest})")
+    click.echo(f"made from {name}: {', '.join(listed)}\nnext:")
+    click.echo("\n".join(f"  {step}" for step in steps))
+
+
+def _steps(folder: Path, files: Mapping[str, bytes]) -> list[str]:
+    enter = [] if folder.resolve() == Path.cwd() else [f"cd {folder}"]
+    models = json.loads(files[SPEC])["models"].values()
+    simulated = SIMULATION in files and any(model["worker"] != "embedded" for model in models)
+    search = ["agenttts search pipeline.json"]
+    tried = [f"{search[0]} --simulated {SIMULATION}"] if simulated else []
+    return [*enter, "agenttts plan pipeline.json", *tried, *search]

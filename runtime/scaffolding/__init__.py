@@ -1,0 +1,1 @@
+"""New pipelines: from a template that comes with agenttts, or from a few answers."""

@@ -1,0 +1,216 @@
+"""`agenttts init`: templates, own data, questions; never overwrites, always ends with a valid pipeline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from agenttts.runtime.checking import load_and_check
+from agenttts.runtime.cli.main import cli
+from agenttts.runtime.data import load_data
+from agenttts.runtime.scaffolding.templates import templates
+from agenttts.runtime.simulated import all_items, read_simulated
+
+ROWS = [{"Question": f"Who is {n}?", "Reply": f"name{n}"} for n in range(6)]
+OWN = ("--template", "own", "--data", "mine.jsonl", "--field", "answer=Reply", "--yes")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder that holds a user's rows."""
+    monkeypatch.chdir(tmp_path)
+    write("mine.jsonl", ROWS)
+    return tmp_path
+
+
+def write(name: str, rows: list[dict[str, Any]]) -> None:
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
+def init(*arguments: str, said: str | None = None) -> Result:
+    return CliRunner().invoke(cli, ["init", *arguments], input=said, standalone_mode=True)
+
+
+def whole(folder: str) -> dict[str, Any]:
+    """Return a new pipeline's spec, after seeing that it and all it names is in order."""
+    path = Path(folder) / "pipeline.json"
+    loaded = load_and_check(path)
+    assert loaded.problems == ()
+    assert loaded.spec is not None
+    data = load_data(loaded.spec.data, loaded.folder)
+    if path.with_name("simulated.json").exists():
+        read_simulated(path.with_name("simulated.json"), loaded.spec, all_items(data))
+    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return document
+
+
+@pytest.mark.parametrize("template", [template.name for template in templates()])
+def test_every_template_gives_a_valid_pipeline(template: str) -> None:
+    done = init("new", "--template", template)
+    assert done.exit_code == 0, done.output
+    whole("new")
+    assert f"made from {template}" in done.stdout
+    assert "agenttts search pipeline.json" in done.stdout
+
+
+def test_a_template_is_known_by_its_name_without_the_number() -> None:
+    assert init("new", "--template", "two-hop-qa").exit_code == 0
+
+
+def test_the_list_names_every_template() -> None:
+    listed = [one["name"] for one in json.loads(init("--list", "--json").stdout)]
+    assert listed == [template.name for template in templates()]
+    assert "01-two-hop-qa" in init("--list").stdout
+
+
+def test_the_json_document_says_what_comes_next() -> None:
+    document = json.loads(init("new", "--yes", "--json").stdout)
+    assert document["valid"] is True
+    assert {"pipeline.json", "items.jsonl"} <= set(document["files"])
+    assert document["next"][0] == "cd new"
+
+
+@pytest.mark.parametrize("template", [template.name for template in templates()])
+def test_every_template_takes_own_items(template: str) -> None:
+    found = next(one for one in templates() if one.name == template)
+    lines = found.files[found.document["data"]["source"]].decode().split("\n")
+    columns = {column: field.upper() for field, column in found.document["data"]["fields"].items()}
+    rows = [
+        {columns[name]: value for name, value in json.loads(line).items() if name in columns}
+        for line in lines[:7]
+    ]
+    write("mine.jsonl", rows)
+    done = init("new", "--template", template, "--data", "mine.jsonl", "--yes")
+    assert done.exit_code == 0, done.output
+    spec = whole("new")
+    assert spec["name"] == "new"
+    assert (spec["data"]["search"], spec["data"]["holdout"]) == ({"rows": [0, 4]}, {"rows": [4, 7]})
+
+
+def test_own_items_and_models_give_a_pipeline_that_can_be_simulated() -> None:
+    done = init("new", *OWN, "--model", "a=7e9", "--model", "org/b:v2=72e9", "--api-key-env", "MY_KEY")
+    assert done.exit_code == 0, done.output
+    spec = whole("new")
+    assert {name: model["model"] for name, model in spec["models"].items()} == {
+        "a": "a",
+        "org-b-v2": "org/b:v2",
+    }
+    assert spec["models"]["a"]["api_key_env"] == "MY_KEY"
+    assert "--simulated simulated.json" in done.stdout
+
+
+@pytest.mark.parametrize("kind", ["json", "csv", "parquet"])
+def test_items_may_be_json_csv_or_parquet(kind: str) -> None:
+    rows = [{**row, "passages": ["one", "two"], "gold": [2]} for row in ROWS]
+    if kind == "json":
+        Path("mine.json").write_text(json.dumps(rows))
+    elif kind == "csv":
+        cells = "\n".join(f'{r["Question"]},{r["Reply"]},"[""one"",""two""]",[2]' for r in rows)
+        Path("mine.csv").write_text(f"Question,Reply,passages,gold\n{cells}\n")
+    else:
+        pyarrow = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+
+        parquet.write_table(pyarrow.Table.from_pylist(rows), "mine.parquet")
+    done = init("new", "--template", "own", "--data", f"mine.{kind}", "--field", "answer=Reply", "--yes")
+    assert done.exit_code == 0, done.output
+    assert [stage["name"] for stage in whole("new")["stages"]] == ["select", "answer"]
+
+
+def test_questions_are_asked_for_what_the_options_leave_open() -> None:
+    answers = [
+        "own",
+        "mine.jsonl",
+        "Question",
+        "Reply",
+        "",
+        "",
+        "http://127.0.0.1:1/v1",
+        "s=1e9 l=2e9",
+        "KEY",
+    ]
+    done = init("new", said="\n".join(answers) + "\n")
+    assert done.exit_code == 0, done.output
+    models = whole("new")["models"]
+    assert {model["base_url"] for model in models.values()} == {"http://127.0.0.1:1/v1"}
+    assert list(models) == ["s", "l"]
+    assert "Column with the right answer" in done.stderr
+    assert "Column" not in done.stdout
+
+
+def test_nobody_to_answer_is_told_which_option_answers() -> None:
+    done = init("new", said="")
+    assert (done.exit_code, "--template NAME" in done.stderr) == (2, True)
+
+
+def test_nothing_is_overwritten_without_force(folder: Path) -> None:
+    (folder / "new").mkdir()
+    (folder / "new" / "pipeline.json").write_text("mine")
+    done = init("new", "--yes")
+    assert (done.exit_code, "already has pipeline.json" in done.stderr) == (2, True)
+    assert {path.name for path in (folder / "new").iterdir()} == {"pipeline.json"}
+    assert (folder / "new" / "pipeline.json").read_text() == "mine"
+    assert init("new", "--yes", "--force").exit_code == 0
+    whole("new")
+
+
+def test_the_same_again_changes_nothing_and_is_no_conflict() -> None:
+    assert [init("new", *OWN).exit_code for _ in range(2)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("none.jsonl", None, "cannot be read"),
+        ("mine.txt", "hello", "no known format"),
+        ("mine.jsonl", "", "there are no rows"),
+        ("mine.jsonl", '{"Question": 1', "line 1 is not JSON"),
+        ("mine.jsonl", "[1]", "must be an object"),
+        ("mine.csv", "a,b\n1\n", "row 1 has 1 cells"),
+        ("mine.jsonl", b"\xff\xfe", "not UTF-8"),
+        ("mine.parquet", "no", "not Parquet"),
+        ("mine.jsonl", '{"Question": "a", "Other": "b"}', 'no column "Reply"'),
+        ("mine.jsonl", '{"id": "1", "Question": "a", "Reply": "b"}\n' * 2, "the id '1' occurs 2 times"),
+        ("mine.jsonl", '{"Question": "a", "Reply": "b", "passages": "x"}', "a list is needed"),
+        ("mine.jsonl", '{"Question": "a", "Reply": "b", "gold": [1]}', "Map them too"),
+        ("mine.jsonl", '{"Question": "a", "Reply": "b", "passages": ["x"], "gold": [2]}', "requires 2 of 1"),
+    ],
+)
+def test_a_bad_data_file_is_the_users_mistake_and_nothing_is_written(
+    folder: Path, name: str, content: str | bytes | None, words: str
+) -> None:
+    if content is None:
+        Path(name).unlink(missing_ok=True)
+    else:
+        Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    done = init("new", "--template", "own", "--data", name, "--field", "answer=Reply", "--yes")
+    assert (done.exit_code, words in done.stderr) == (2, True), done.output
+    assert "Traceback" not in done.output
+    assert not (folder / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--template", "nope"), "no template named 'nope'. Known: two-hop-qa"),
+        (("--field", "answer", *OWN), "'answer' is not NAME=VALUE"),
+        ((*OWN, "--model", "big=huge"), "big=huge has no number of parameters"),
+        ((*OWN, "--id", "nope"), 'no column "nope"'),
+        (("--template", "own", "--data", "mine.jsonl", "--yes"), "Give --field answer=COLUMN"),
+        ((*OWN, "--base-url", "not an address"), "/models/small/base_url"),
+    ],
+)
+def test_a_wrong_option_is_the_users_mistake(folder: Path, arguments: tuple[str, ...], words: str) -> None:
+    done = init("new", *arguments)
+    assert (done.exit_code, words in done.stderr) == (2, True), done.output
+    assert not (folder / "new").exists()
+
+
+def test_a_place_that_cannot_be_written_is_the_users_mistake(folder: Path) -> None:
+    (folder / "new").write_text("a file")
+    done = init("new", "--yes")
+    assert (done.exit_code, "cannot be written" in done.stderr) == (2, True), done.output
