@@ -2,7 +2,8 @@
 arguments.
 
 Reads the lines of `data.json` (lists, or texts that hold JSON as in the Hugging Face release), and rows with
-tool names only, which have no arguments to score (RestBench in the form of GNN4TaskPlan).
+tool names only, which have no arguments to score (RestBench in the form of GNN4TaskPlan), and rows that were
+converted before.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def prepare(rows: Rows, settings: Settings) -> Make:  # noqa: ARG001  # every co
     known = {_loose(text(tool, "id")) for tool in settings.tools}
 
     def item(values: Mapping[str, Json]) -> dict[str, Json]:
-        nodes = array(member(values, "task_nodes", "tool_nodes", "nodes", "tools"), "task_nodes")
+        nodes = array(member(values, "task_nodes", "tool_nodes", "calls", "nodes", "tools"), "task_nodes")
         names = [_name(node) for node in nodes]
         for name in names:
             if known and _loose(name) not in known:
