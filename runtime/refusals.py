@@ -18,6 +18,7 @@ from agenttts.runtime.errors import (
     RateLimited,
     Timeout,
 )
+from agenttts.runtime.values import clean
 
 CODES: Mapping[str, type[ModelError]] = {
     "context_length_exceeded": ContextTooLong,
@@ -53,7 +54,7 @@ def refusal(status: int, code: object, message: str, headers: Mapping[str, str])
     if kind is None and status == 400 and any(words in message.lower() for words in CONTEXT_WORDS):
         kind = ContextTooLong
     kind = kind or STATUSES.get(status) or (Overloaded if status >= 500 else BadRequest)
-    error = kind(f"HTTP {status}: {message[:500]}", retry_after_s(headers))
+    error = kind(f"HTTP {status}: {clean(message[:500])}", retry_after_s(headers))
     error.status = status
     return error
 

@@ -105,7 +105,7 @@ def _choice(choice: Any) -> tuple[str, str]:
     refused = message.get("refusal")
     if content is None and isinstance(refused, str) and refused:
         return clean(refused), REFUSAL
-    return clean(content or ""), str(choice.get("finish_reason") or "unknown")
+    return clean(content or ""), clean(str(choice.get("finish_reason") or "unknown"))
 
 
 def _tokens(document: Mapping[str, Any], texts: Sequence[str], messages: Sequence[Message]) -> Tokens:

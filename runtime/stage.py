@@ -21,7 +21,7 @@ from agenttts.runtime.metrics import Metric
 from agenttts.runtime.parsers import Parsed, Parser, Unparsed
 from agenttts.runtime.records import Message, Sample, SampleRequest, StageInput, StageOutcome, Usage
 from agenttts.runtime.sampler import Drawn
-from agenttts.runtime.values import clean
+from agenttts.runtime.values import clean, is_storable
 from agenttts.spec.model import Json, Plugin, StageSpec
 from agenttts.spec.template import render
 
@@ -103,6 +103,8 @@ async def run_function(program: Program, given: StageInput) -> StageOutcome:
         value = await asyncio.to_thread(_guarded, "function", lambda: function(given))
     except ItemError as error:
         return _problem(str(error))
+    if not is_storable(value):
+        return _problem("function: its output is no JSON, or holds text that is not Unicode")
     return _scored(program, given, Made(value))
 
 
@@ -222,20 +224,20 @@ def _blocked(stage: str) -> StageOutcome:
 
 
 def _problem(problem: str, spent: Drawn = NOTHING) -> StageOutcome:
-    return StageOutcome(None, None, spent.used, spent.paid, problem=problem[:MOST_CHARACTERS])
+    return StageOutcome(None, None, spent.used, spent.paid, problem=clean(problem[:MOST_CHARACTERS]))
 
 
 def _scored(program: Program, given: StageInput, made: Made) -> StageOutcome:
     bare = StageOutcome(None, None, made.used, made.paid, made.unparsed, None, made.fusion)
     if isinstance(made.value, Unparsed):
-        return replace(bare, problem=made.value.reason[:MOST_CHARACTERS])
+        return replace(bare, problem=clean(made.value.reason[:MOST_CHARACTERS]))
     output, metric = made.value, program.metric
     if metric is None:
         return replace(bare, output=output)
     try:
         score = _guarded("metric", lambda: _score(metric(output, given.item.fields)))
     except ItemError as error:
-        return replace(bare, output=output, problem=str(error)[:MOST_CHARACTERS])
+        return replace(bare, output=output, problem=clean(str(error)[:MOST_CHARACTERS]))
     return replace(bare, output=output, score=score)
 
 

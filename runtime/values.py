@@ -57,10 +57,10 @@ def text_of(value: Json) -> str:
 
 
 def is_storable(value: Json) -> bool:
-    """Tell whether every text in the value is real Unicode (JSON escapes allow lone surrogates)."""
+    """Tell whether the value is JSON whose every text is real Unicode (escapes allow lone surrogates)."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
-    except (UnicodeEncodeError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         return False
     return True
 

@@ -84,14 +84,20 @@ def _write(folder: Path, files: Mapping[str, bytes], force: bool) -> None:
 
 
 def _check(place: Path, folder: Path) -> None:
-    """Refuse a spec, items or a simulation that are not in order. folder: where they are to go."""
-    loaded = common.read_spec(place / SPEC)
+    """Refuse specs, items or a simulation that are not in order. folder: where they are to go."""
+    for path in sorted(place.glob("*.json")):
+        if "stages" in json.loads(path.read_text("utf-8")):
+            _check_spec(path, folder / path.name)
+
+
+def _check_spec(path: Path, shown: Path) -> None:
+    loaded = common.read_spec(path)
     if loaded.spec is None or loaded.problems:
-        common.show_problems(folder / SPEC, loaded.problems)
+        common.show_problems(shown, loaded.problems)
         raise common.Stop("", common.Exit.MISTAKE)
-    data = common.read_items(loaded)
-    if (place / SIMULATION).is_file():
-        common.read_simulated(place / SIMULATION, loaded.spec, all_items(data))
+    data, simulation = common.read_items(loaded), path.with_name(SIMULATION)
+    if path.name == SPEC and simulation.is_file():
+        common.read_simulated(simulation, loaded.spec, all_items(data))
 
 
 @contextlib.contextmanager

@@ -118,8 +118,12 @@ def _adapted(template: Template, wish: Wish, ask: Ask) -> dict[str, bytes]:
     rows, document = read_own(wish.data), template.document
     mapping = {field: _column(rows, field, field, wish, ask) for field in document["data"]["fields"]}
     items, source = _source(rows, mapping, wish, template.first_item)
-    kept = {path: content for path, content in template.files.items() if path not in template.data_files}
-    return {**kept, SPEC: _json(with_data(document, wish.name, source)), ITEMS: items}
+    dropped = template.data_files | template.own_simulation
+    kept = {path: content for path, content in template.files.items() if path not in dropped}
+    specs = {path: _json(with_data(spec, wish.name, source)) for path, spec in template.specs.items()}
+    if template.own_simulation:
+        click.echo(f"left out {SIMULATION}: it knows only the template's own items", err=True)
+    return {**kept, **specs, ITEMS: items}
 
 
 def _own(wish: Wish, ask: Ask) -> dict[str, bytes]:

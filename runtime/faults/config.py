@@ -82,11 +82,12 @@ def _weightless(document: Any) -> Iterator[Finding]:
 
 def _task_rules(number: int, task: Any, models: Iterable[str]) -> Iterator[Finding]:
     at = f"/tasks/{number}"
-    for name in task.get("skills", {}):
-        if name not in models:
-            yield Finding(
-                child(f"{at}/skills", name), *unknown("model", name, models, "Add it under /models.")
-            )
+    for key in ("skills", "without"):
+        named = task.get(key)
+        for name in named if isinstance(named, dict) else ():
+            if name not in models:
+                fault = unknown("model", name, models, "Add it under /models.")
+                yield Finding(child(f"{at}/{key}", name), *fault)
     if task.get("wrong") is not None and task.get("perturbed"):
         yield Finding(f"{at}/perturbed", "wrong answers come from a field already.", "Leave one of them out.")
     if task.get("requires_of") is not None and task.get("requires") is None:

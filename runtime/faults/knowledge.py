@@ -15,7 +15,7 @@ from typing import Any
 from agenttts.runtime.faults.chance import chance
 from agenttts.runtime.faults.mood import Task
 from agenttts.runtime.faults.shapes import member, perturbed, stands_in, value_of, written
-from agenttts.runtime.values import text_of
+from agenttts.runtime.values import clean, text_of
 
 LONGEST_START = 32
 WRONG = (0.4, 0.25, 0.2, 0.15)
@@ -28,7 +28,9 @@ LONGEST_CACHED = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One item. required: what a prompt must hold. texts: all of the item's, to tell it from namesakes.
+    """One item; its texts are written as clients send them.
+
+    required: what a prompt must hold. texts: all of the item's, to tell it from namesakes.
     wrong: its wrong answers, where the task gives them.
     """
 
@@ -125,10 +127,10 @@ def _entry(task: Task, number: int, row: Mapping[str, Any]) -> Entry:
     wrong = row[task.wrong] if task.wrong else []
     return Entry(
         number=number,
-        match=text_of(row[task.match]).strip(),
+        match=clean(text_of(row[task.match])).strip(),
         answer=answer,
-        required=tuple(_required(task, row)),
-        texts=tuple(_texts(row)),
+        required=tuple(map(clean, _required(task, row))),
+        texts=tuple(map(clean, _texts(row))),
         wrong=tuple(text for one in wrong if (text := written(task, one)) != answer),
     )
 

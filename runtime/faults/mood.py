@@ -82,6 +82,9 @@ class ModelMood:
     price: Price | None = None
 
 
+WITHOUT = 0.3
+
+
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """What a call is said to take, in place of the counted tokens: prompt, and output of one sample."""
@@ -109,7 +112,8 @@ class Task:
     object. each: how one member of a list is written; None: numbers as `[7]`. form: how the whole is written.
     wrong: field with wrong answers; perturbed: they are the right one, changed; else they are other items'.
     requires_of: field with a list, of which `requires` then gives places, from 1. without: the skill's factor
-    when what is required is not in the prompt. skills: by model, in place of the model's own.
+    when what is required is not in the prompt, for all models or by model. skills: by model, in place of the
+    model's own.
     """
 
     items: str | None
@@ -117,7 +121,7 @@ class Task:
     answer: str | Mapping[str, str]
     when: str = ""
     requires: str | None = None
-    without: float = 0.3
+    without: float | Mapping[str, float] = WITHOUT
     each: str | None = None
     form: str = "{}"
     wrong: str | None = None
@@ -126,6 +130,12 @@ class Task:
     skills: Mapping[str, float] = field(default_factory=dict)
     tokens: Tokens | None = None
     fusing: Fusing | None = None
+
+    def factor(self, model: str) -> float:
+        """Return what a model's skill counts where something required is missing."""
+        if isinstance(self.without, Mapping):
+            return self.without.get(model, WITHOUT)
+        return self.without
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ def choice_of(mood: Mood, asked: Asked, beliefs: Beliefs | None, sample: str) ->
 def right_chance(mood: Mood, task: Knowledge, entry: Entry, asked: Asked) -> float:
     """Return how likely a model's sample is right on an item; its mean over items is the model's skill."""
     skill = task.task.skills.get(asked.model, mood.models[asked.model].skill)
-    skill *= task.task.without if missing(entry, asked.prompt) else 1.0
+    skill *= task.task.factor(asked.model) if missing(entry, asked.prompt) else 1.0
     offset = normal(chance(mood.seed, "difficulty", task.task.name, entry.match))
     return shifted(skill, mood.difficulty, offset)
 

@@ -13,6 +13,7 @@ from typing import Any
 SPEC = "pipeline.json"
 SIMULATION = "simulated.json"
 LEFT_OUT = re.compile(r"^\.|^__|\.parquet$|\.pyc?$|^README\.md$")
+NUMBER = re.compile(r"^\d+-")
 """What belongs to an example, not to a pipeline made from it: its recording, its page, its scripts."""
 
 
@@ -31,7 +32,7 @@ class Template:
     @property
     def short(self) -> str:
         """The name without its number."""
-        return self.name.partition("-")[2]
+        return NUMBER.sub("", self.name)
 
     @property
     def data_files(self) -> frozenset[str]:
@@ -39,6 +40,19 @@ class Template:
         data = self.document["data"]
         parts = (data.get(part) or {} for part in ("search", "holdout"))
         return frozenset({data["source"], *(part["source"] for part in parts if "source" in part)})
+
+    @property
+    def specs(self) -> dict[str, dict[str, Any]]:
+        """All its specs by file: others are the same pipeline with other models, or another search."""
+        found = {name: json.loads(text) for name, text in self.files.items() if name.endswith(".json")}
+        return {name: document for name, document in found.items() if "stages" in document}
+
+    @property
+    def own_simulation(self) -> frozenset[str]:
+        """The simulation, and the items it names, if it names any: it knows no others then."""
+        tasks = json.loads(self.files.get(SIMULATION, b"{}")).get("tasks", ())
+        named = {task["items"] for task in tasks if "items" in task}
+        return frozenset({SIMULATION, *named} if named else ())
 
     @property
     def first_item(self) -> dict[str, Any]:

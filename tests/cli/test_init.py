@@ -103,6 +103,28 @@ def test_own_items_and_models_give_a_pipeline_that_can_be_simulated() -> None:
     assert "--simulated simulated.json" in done.stdout
 
 
+def test_every_spec_of_a_template_is_put_on_own_items(tmp_path: Path) -> None:
+    folder = tmp_path / "some" / "thing"
+    folder.mkdir(parents=True)
+    task = {"match": "q", "answer": "a", "items": "known.jsonl"}
+    spec = {
+        "stages": [],
+        "data": {"source": "x.jsonl", "fields": {"q": "q"}, "holdout": {"source": "y.jsonl"}},
+    }
+    for name in ("pipeline.json", "other.json"):
+        (folder / name).write_text(json.dumps(spec))
+    (folder / "simulated.json").write_text(json.dumps({"tasks": [task]}))
+    for name in ("x.jsonl", "y.jsonl", "known.jsonl", "README.md", "script.py", "landscape.parquet"):
+        (folder / name).write_text('{"q": [1]}\n{"q": 2}')
+    (found,) = templates(folder.parent)
+    assert set(found.specs) == {"pipeline.json", "other.json"}
+    assert found.data_files == {"x.jsonl", "y.jsonl"}
+    assert found.own_simulation == {"simulated.json", "known.jsonl"}
+    assert set(found.files) - found.data_files - found.own_simulation == set(found.specs)
+    assert found.first_item == {"q": [1]}
+    assert (found.name, found.short) == ("thing", "thing")
+
+
 @pytest.mark.parametrize("kind", ["json", "csv", "parquet"])
 def test_items_may_be_json_csv_or_parquet(kind: str) -> None:
     rows = [{**row, "passages": ["one", "two"], "gold": [2]} for row in ROWS]

@@ -63,7 +63,7 @@ def test_the_wheel_holds_every_template_but_no_recording(wheel: Path) -> None:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the bin folder of an environment that sees the tests' installed dependencies, but agenttts itself
+    """Return the bin folder of an environment that has the tests' dependencies, but agenttts itself
     only from the wheel.
     """
     env = tmp_path_factory.mktemp("installed") / "env"

@@ -110,6 +110,14 @@ def test_places_in_a_list_are_required_as_texts(tmp_path):
     assert (said(of, "[9] two Q?", "m"), said(of, "[2] one Q?", "m")) == (["yes"], ["no"])
 
 
+def test_who_misses_what_is_required_may_differ_by_model(tmp_path):
+    of = at_work(tmp_path, answer="ids", requires="steps", without={"sure": 1.0, "half": 0.0})
+    right = "[1], [2]"
+    assert said(of, ROWS[0]["q"], "sure", 20).count(right) == 20
+    assert said(of, ROWS[0]["q"], "half", 20).count(right) == 0
+    assert right in said(of, ROWS[0]["q"] + " ".join(ROWS[0]["steps"]), "half", 20)
+
+
 def test_reported_tokens_replace_the_counted_ones(tmp_path):
     of = at_work(tmp_path, answer="ids", tokens={"prompt": 2048, "output": 128})
     body = {"model": "sure", "messages": [{"role": "user", "content": ROWS[0]["q"]}], "n": 3, "seed": 1}
