@@ -1,4 +1,5 @@
-"""What an allocation scores with an example's simulated models: many draws, in this process, without Ray or a wire."""
+"""What an allocation scores with an example's simulated models: many draws, in this process, without Ray
+or a wire."""
 
 from __future__ import annotations
 
@@ -53,7 +54,9 @@ class Truth:
 
     def score(self, stage: str, chosen: Chosen) -> float:
         """Return the mean score of a stage over items and seeds."""
-        found = [s for one in self.providers for item in self.items for s in self._scores(one, item, stage, chosen)]
+        found = [
+            s for one in self.providers for item in self.items for s in self._scores(one, item, stage, chosen)
+        ]
         return sum(found) / len(found)
 
     def _scores(self, of: Provider, item: Item, stage: str, chosen: Chosen) -> Iterator[float]:

@@ -24,6 +24,7 @@ from tests.cli.conftest import Done, call_in
 from tests.compiler.presets import BUDGETS, UNIT_COSTS, unit_costs
 from tests.runtime.results import archive, result
 from tests.shared_data import shared_data
+from tests.simulated_truth import Truth
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PRESETS = {
@@ -158,9 +159,37 @@ def test_the_simulation_has_the_papers_insights(name: str) -> None:
     gains = [max(task["skills"].values()) / min(task["skills"].values()) for task in simulated["tasks"]]
     assert min(gains) < 1.2 < 1.5 < max(gains), "stages prefer different models"
     assert all(task["fusing"]["crowd"] for task in simulated["tasks"]), "more samples help and then hurt"
-    assert all("requires" in task for task in simulated["tasks"][1:]), (
-        "later stages need earlier ones"
+    assert all("requires" in task for task in simulated["tasks"][1:]), "later stages need earlier ones"
+
+
+GOOD, BAD = ("qwen-72b", 1), ("qwen-7b", 10)
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Truth:
+    return Truth(EXAMPLES / "2wikimultihopqa", 6, tmp_path_factory.mktemp("truth"))
+
+
+def test_simulated_stages_prefer_different_models(truth: Truth) -> None:
+    assert truth.score("retrieve", {"retrieve": GOOD}) > truth.score("retrieve", {"retrieve": BAD}) + 0.15
+    small = truth.score("answer", {"retrieve": GOOD, "answer": ("llama-3b", 5)})
+    assert small > truth.score("answer", {"retrieve": GOOD, "answer": ("llama-70b", 1)}) - 0.02
+
+
+def test_a_few_simulated_samples_help_and_many_hurt(truth: Truth) -> None:
+    one, few, many = (
+        truth.score("answer", {"retrieve": GOOD, "answer": ("llama-3b", samples)}) for samples in (1, 5, 100)
     )
+    assert one < few > many
+
+
+def test_what_answering_needs_depends_on_simulated_retrieval(truth: Truth) -> None:
+    gains = [
+        truth.score("answer", {"retrieve": retriever, "answer": ("llama-70b", 5)})
+        - truth.score("answer", {"retrieve": retriever, "answer": ("llama-3b", 5)})
+        for retriever in (GOOD, BAD)
+    ]
+    assert gains[1] > gains[0] + 0.05
 
 
 def search(folder: Path) -> Done:

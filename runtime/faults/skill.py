@@ -5,7 +5,7 @@ Faults have no part in it, so two servers with different faults give equal sampl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agenttts.runtime.faults.asked import Asked
@@ -84,7 +84,7 @@ def merged(
     """
     marked = fusing is not None and fusing.after in prompt
     shown = prompt.rpartition(fusing.after)[2] if fusing is not None and marked else ""
-    counts = {answer: float(shown.count(answer)) for answer in weights if shown and answer}
+    counts = _counted(weights, shown)
     total = sum(counts.values())
     if fusing is None or not total:
         return weights, 0
@@ -92,6 +92,15 @@ def merged(
     most = max(counts, key=lambda answer: counts[answer])
     spread = {answer: (1.0 - sure) * count / total for answer, count in counts.items()}
     return {**spread, most: spread[most] + sure}, int(total)
+
+
+def _counted(answers: Iterable[str], shown: str) -> dict[str, float]:
+    """Count how often each answer is shown, but not inside a longer one, such as a list that it is part of."""
+    counts: dict[str, float] = {}
+    for answer in sorted(filter(None, answers), key=len, reverse=True):
+        counts[answer] = float(shown.count(answer))
+        shown = shown.replace(answer, "\0")
+    return counts
 
 
 def _said(tokens: Tokens | None, shown: int) -> Tokens | None:
