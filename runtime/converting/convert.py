@@ -10,6 +10,7 @@ from agenttts.runtime.converting.fields import MalformedError
 from agenttts.runtime.converting.passages import preparer
 from agenttts.runtime.converting.rows import Fault
 from agenttts.runtime.converting.settings import Prepare, Rows, Settings
+from agenttts.runtime.values import is_storable
 from agenttts.spec.model import Json
 
 CONVERSIONS: Mapping[str, Prepare] = {
@@ -52,6 +53,9 @@ def convert(name: str, rows: Rows, settings: Settings) -> Iterator[Converted | F
             item = make(row.values)
         except MalformedError as error:
             yield Fault(row.where, str(error))
+            continue
+        if not is_storable(item):
+            yield Fault(row.where, "it holds text that is not Unicode")
             continue
         identity = str(item["id"])
         if identity in places:

@@ -27,8 +27,8 @@ from agenttts.runtime.converting.settings import Make, Prepare, Rows, Settings, 
 from agenttts.runtime.functions import bm25_scores
 from agenttts.spec.model import Json
 
-Context = dict[str, list[str]]
-"""The sentences of every paragraph, by title."""
+Paragraph = tuple[str, list[str]]
+"""A title, and its sentences, empty ones too: supporting facts count them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class Reading:
     titles: bool
 
     def written(self, title: str, sentences: list[str]) -> list[str]:
-        """Return a paragraph's texts: one, or one for each sentence."""
-        parts = [" ".join(sentences)] if self.unit == "paragraph" else sentences
-        return [f"{title}: {part}" if self.titles else part for part in parts]
+        """Return a paragraph's texts: one, or one for each sentence; empty where there is nothing to show."""
+        parts = [" ".join(filter(None, sentences))] if self.unit == "paragraph" else sentences
+        return [f"{title}: {part}" if part and self.titles else part for part in parts]
 
 
 def preparer(unit: Unit) -> Prepare:
@@ -110,13 +110,13 @@ def _texts(values: Mapping[str, Json], reading: Reading) -> tuple[list[str], lis
         gold = chosen([*chunks], member(values, "gold_chunks"), "gold_chunks")
         return list(dict.fromkeys(chunks)), [str(one) for one in dict.fromkeys(gold)]
     context = _context(member(values, "context"))
-    own = (one for title, sentences in context.items() for one in reading.written(title, sentences))
+    own = (one for title, sentences in context for one in reading.written(title, sentences) if one)
     facts = _facts(member(values, "supporting_facts"))
     gold_texts = (_supporting(context, title, place, reading) for title, place in facts)
     return list(dict.fromkeys(own)), list(dict.fromkeys(gold_texts))
 
 
-def _context(value: Json) -> Context:
+def _context(value: Json) -> list[Paragraph]:
     if isinstance(value, dict):  # columns: titles, and lists of sentences
         titles = array(member(value, "title"), "title")
         paragraphs = array(member(value, "sentences"), "sentences")
@@ -125,12 +125,14 @@ def _context(value: Json) -> Context:
         pairs = list(zip(titles, paragraphs, strict=True))
     else:
         pairs = [_pair(one, "context") for one in array(value, "context")]
-    return {
-        plain_text(title, "title"): [
-            str(one).strip() for one in array(sentences, "sentences") if str(one).strip()
-        ]
-        for title, sentences in pairs
-    }
+    return [(plain_text(title, "title"), _sentences(sentences)) for title, sentences in pairs]
+
+
+def _sentences(value: Json) -> list[str]:
+    return [
+        "" if isinstance(one, str) and not one.strip() else plain_text(one, "sentences")
+        for one in array(value, "sentences")
+    ]
 
 
 def _facts(value: Json) -> list[tuple[str, int]]:
@@ -151,15 +153,17 @@ def _pair(value: Json, name: str) -> tuple[Json, Json]:
     return pair[0], pair[1]
 
 
-def _supporting(context: Context, title: str, place: int, reading: Reading) -> str:
-    if title not in context:
+def _supporting(context: list[Paragraph], title: str, place: int, reading: Reading) -> str:
+    sentences = next((found for named, found in context if named == title), None)
+    if sentences is None:
         raise MalformedError(f"supporting fact {title!r} is not in the context")
-    written = reading.written(title, context[title])
-    if reading.unit == "paragraph":
-        return written[0]
-    if not 0 <= place < len(written):
+    written = reading.written(title, sentences)
+    at = 0 if reading.unit == "paragraph" else place
+    if not 0 <= at < len(written):
         raise MalformedError(f"supporting fact {title!r} names sentence {place}, but it has {len(written)}")
-    return written[place]
+    if not written[at]:
+        raise MalformedError(f"supporting fact {title!r} names a text that is empty")
+    return written[at]
 
 
 def _answers(values: Mapping[str, Json], settings: Settings) -> list[str]:

@@ -14,7 +14,6 @@ from agenttts.runtime.converting.fields import (
     MalformedError,
     array,
     chosen,
-    member,
     plain_text,
     shuffled,
     text,
@@ -59,17 +58,21 @@ def _facts(values: Mapping[str, Json]) -> tuple[list[Triple], list[Triple]]:
     facts = [_triple(one) for one in listed]
     gold = _gold(values, facts, listed)
     if not gold:
-        raise MalformedError("no crucial triple, so the selection could not be scored")
+        raise MalformedError(
+            "no crucial triples and no entities to find them by: selecting could not be scored"
+        )
     return list(dict.fromkeys([*facts, *gold])), gold
 
 
 def _gold(values: Mapping[str, Json], facts: list[Triple], listed: list[Json]) -> list[Triple]:
     if values.get("gold_triples") is not None:
         return list(dict.fromkeys(map(_triple, chosen(listed, values["gold_triples"], "gold_triples"))))
-    if values.get("crucial_triples") is not None:
+    if values.get("crucial_triples"):
         crucial = array(values["crucial_triples"], "crucial_triples")
         return list(dict.fromkeys(map(_triple, crucial)))
-    starts, ends = (texts(member(values, name), name) for name in ("q_entity", "a_entity"))
+    if values.get("q_entity") is None or values.get("a_entity") is None:
+        return []
+    starts, ends = (texts(values[name], name) for name in ("q_entity", "a_entity"))
     return on_shortest_paths(facts, starts, ends)
 
 

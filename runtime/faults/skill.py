@@ -95,7 +95,7 @@ def merged(
 
 
 def _counted(answers: Iterable[str], shown: str) -> dict[str, float]:
-    """Count how often each answer is shown, but not inside a longer one, such as a list that it is part of."""
+    """Count how often each answer is shown, but not as a part of a longer one, such as a list."""
     counts: dict[str, float] = {}
     for answer in sorted(filter(None, answers), key=len, reverse=True):
         counts[answer] = float(shown.count(answer))

@@ -180,6 +180,24 @@ def test_a_sentence_that_is_not_there_is_said():
     assert gold(item("hotpotqa", row)) == ["Tal: Tal is a harbour."]
 
 
+def test_empty_sentences_are_counted_and_not_shown():
+    row = {**HOP, "context": [["Tal", ["A.", " ", "B."]]], "supporting_facts": [["Tal", 2]]}
+    made = item("2wikimultihopqa", row)
+    assert (gold(made), sorted(made["chunks"])) == (["B."], ["A.", "B."])
+    assert gold(item("hotpotqa", row)) == ["Tal: A. B."]
+    assert "names a text that is empty" in fault("2wikimultihopqa", {**row, "supporting_facts": [["Tal", 1]]})
+
+
+def test_paragraphs_with_the_same_title_all_stay():
+    row = {**HOP, "context": [*CONTEXT, ["Tal", ["Tal is a song."]]]}
+    assert {"Tal: Tal is a harbour.", "Tal: Tal is a song."} <= set(item("hotpotqa", row)["chunks"])
+
+
+def test_text_that_is_not_unicode_is_a_fault():
+    task = {**TASK, "task_links": ["\ud800"]}
+    assert fault("taskbench", task, tools=TOOLS) == "it holds text that is not Unicode"
+
+
 def test_the_second_row_with_an_id_is_a_fault():
     first, second = run("hotpotqa", HOP, HOP)
     assert isinstance(first, Converted)
@@ -203,7 +221,7 @@ def test_crucial_triples_are_gold_and_the_first_others_candidates():
 def test_gold_triples_are_found_on_shortest_paths():
     row = {**CWQ, "graph": TRIPLES, "q_entity": ["Tal"], "a_entity": ["Club"]}
     assert gold(item("webqsp", row), "triples") == TRIPLES[1:]
-    assert "no crucial triple" in fault("cwq", {**row, "a_entity": ["Nobody"]})
+    assert "no crucial triples" in fault("cwq", {**row, "a_entity": ["Nobody"]})
 
 
 def test_webqsp_answers_are_those_of_all_parses():
@@ -217,7 +235,7 @@ def test_webqsp_answers_are_those_of_all_parses():
         ({"gold_triples": [0]}, "names place 0"),
         ({"triples": [["a", "b"]]}, "a triple has three parts, got 2"),
         ({"triples": [["a", "b", 3]]}, "must be a text"),
-        ({"gold_triples": []}, "no crucial triple"),
+        ({"gold_triples": []}, "no crucial triples"),
         ({"RawQuestion": 5.5, "question": ""}, "must be a text"),
     ],
 )
