@@ -7,7 +7,7 @@ whether to stop. Whoever calls closes them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from agenttts.compiler.infeasible import Infeasible
@@ -17,7 +17,7 @@ from agenttts.compiler.space import Space
 from agenttts.runtime.agent.counsel import Counsel
 from agenttts.runtime.blocks import Failure, TrialOutcome
 from agenttts.runtime.context import SearchContext
-from agenttts.runtime.crew import Crew, Finished
+from agenttts.runtime.crew import Crew
 from agenttts.runtime.deciding import decide
 from agenttts.runtime.decision import best_so_far
 from agenttts.runtime.errors import Draining
@@ -33,24 +33,13 @@ from agenttts.runtime.history import (
 from agenttts.runtime.holdout import Holdout, Unchecked, run_holdout
 from agenttts.runtime.ledger import Size, trial_refusal
 from agenttts.runtime.measuring import Measurement, Run, measure
-from agenttts.runtime.outcome import SearchOutcome, Status, outcome_document, search_end
+from agenttts.runtime.outcome import SearchOutcome, outcome_document, search_end
 from agenttts.runtime.racing import dropped, race
-from agenttts.runtime.records import Archive, Proposal, TrialResult, TrialState, Usage
+from agenttts.runtime.records import Archive, Proposal, TrialResult, Usage
 from agenttts.runtime.search.drawing import usable
+from agenttts.runtime.stopping import Stop, hopeless, stopped_by
 from agenttts.runtime.store.accounts import Account
 from agenttts.spec.model import Json
-
-LEAST_FAILED = 3
-"""So many trials in a row, and no fewer than a batch, must fail before the search gives up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why no more trials run. mistake: the user can mend it."""
-
-    status: Status
-    reason: str
-    mistake: bool = False
 
 
 def run_search(context: SearchContext) -> SearchOutcome:
@@ -112,7 +101,7 @@ class _Search:
         left = search.trials - len(results)
         if left <= 0:
             return Stop("complete", f"all {search.trials} trials are done")
-        halted = self._halted() or self._hopeless()
+        halted = self._halted() or hopeless(results[self._before :], search.batch)
         if halted is not None:
             return halted
         lengths = history.lengths(self._planned)
@@ -158,16 +147,6 @@ class _Search:
             return Stop("limit_reached", f"/search/limits/wall_clock_s: {limit:g} s are over.")
         return None
 
-    def _hopeless(self) -> Stop | None:
-        """Give up when every one of the last trials failed: the rest would be lost to the search for good."""
-        fewest = max(self._spec.search.batch, LEAST_FAILED)
-        last = self._history.archive.results[self._before :][-fewest:]
-        if len(last) < fewest or any(result.state is not TrialState.FAILED for result in last):
-            return None
-        return Stop(
-            "failed", f"the last {fewest} trials all failed; trial {last[-1].number}: {last[-1].problem}"
-        )
-
     def _dispatch(self, waiting: list[Pending]) -> Stop | None:
         """Submit in order as far as the limits allow; a trial that does not fit waits for running ones."""
         while waiting:
@@ -211,7 +190,7 @@ class _Search:
         pending = self._running.pop(finished.number)
         failure = finished.outcome.failure
         if failure is not None and failure.policy != "trial":
-            return _stopped_by(failure, finished)
+            return stopped_by(failure, finished.number)
         measured = measure(self._spec, _run(pending, finished.seconds), finished.outcome)
         self._record(replace(measured, result=dropped(measured.result, finished.verdict)))
         return None
@@ -249,7 +228,7 @@ class _Search:
             return stop
         if halted is not None and halted.status == "interrupted":
             return halted
-        return _noting(stop, "finals ended early", cut.reason)
+        return stop.noting("finals ended early", cut.reason)
 
     def _settle(self, heat: tuple[TrialResult, ...]) -> Archive:
         self._write("heat_finished", encode_heat(heat))
@@ -268,7 +247,7 @@ class _Search:
                 context, self._crew, decision.winner, lengths, self._account().total, self._why_halted
             )
             if isinstance(checked, Unchecked):
-                stop = _noting(stop, "no held-out check", checked.reason)
+                stop = stop.noting("no held-out check", checked.reason)
         if decision is None and stop.status == "complete":
             stop = Stop("failed", f"no trial is complete ({stop.reason})")
         account = self._account()
@@ -305,19 +284,6 @@ class _Search:
         number = self._events + 1
         self._context.journal.append(self._context.search_id, kind, payload, number)
         self._events = number
-
-
-def _noting(stop: Stop, what: str, why: str) -> Stop:
-    return replace(stop, reason=f"{stop.reason}; {what}: {why}")
-
-
-def _stopped_by(failure: Failure, finished: Finished) -> Stop:
-    """Return how a failure of more than a trial ends the search."""
-    if failure.policy == "limit":
-        return Stop("limit_reached", failure.problem)
-    if failure.policy == "drain":
-        return Stop("interrupted", failure.problem)
-    return Stop("failed", f"trial {finished.number}: {failure.problem}", failure.mistake)
 
 
 def _run(pending: Pending, seconds: float) -> Run:
