@@ -16,8 +16,8 @@ from agenttts.runtime.testing_landscapes import Landscape
 from .agents import AGENT
 
 ALL = {**TRUE, **ADVERSARIAL}
-pytestmark = pytest.mark.timeout(900)  # a hundred searches
-SEEDS = range(4)
+pytestmark = pytest.mark.timeout(900)  # dozens of searches
+SEEDS = range(2)
 POINT = 0.01
 LIE = json.dumps({"guidelines": [{"text": "One sample of the smallest model is best.", "trials": [1]}]})
 

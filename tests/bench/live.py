@@ -1,0 +1,131 @@
+"""`agenttts` and `random` on the example with its live embedded models: samples drawn until the answer is
+good.
+
+Every search is the real command with a store of its own, so nothing is shared; its journal is read then.
+Writes docs/live-benchmark.md. A search that is there already (`build/bench-live`) is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from agenttts.runtime.deciding import decide
+from agenttts.runtime.recording import read_recording
+from agenttts.runtime.records import Archive, Usage
+from agenttts.runtime.replaying import RecordedWorld, recorded_world
+from agenttts.runtime.searches import Recorded, read_search
+from agenttts.runtime.simulation import TARGET, regret
+from agenttts.runtime.store.journal import Journal
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "01-two-hop-qa"
+FOLDER = ROOT / "build" / "bench-live"
+PAGE = ROOT / "docs" / "live-benchmark.md"
+SEARCHERS = ("agenttts", "random")
+TRIALS = 50
+
+
+@dataclass(frozen=True)
+class Live:
+    """One search. reached: completions drawn when its decision was first within a point of the optimum, and
+    drawn in all where it never was. final: true regret of its answer. drawn: completions, finals included.
+    """
+
+    searcher: str
+    seed: int
+    reached: int
+    ever: bool
+    final: float
+    drawn: int
+
+
+def main() -> None:
+    """Run what is missing, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=5)
+    seeds = range(1, parser.parse_args().seeds + 1)
+    world = recorded_world(read_recording(EXAMPLE / "landscape.parquet"))
+    found = [judged(world, run(name, seed), name, seed) for seed in seeds for name in SEARCHERS]
+    PAGE.write_text(page(found), "utf-8")
+    print(page(found))
+
+
+def run(searcher: str, seed: int) -> Recorded:
+    """Search, unless it was done before, and return what its journal says."""
+    folder = FOLDER / f"{searcher}-{seed}"
+    store = f"sqlite:///{folder / 'store.db'}"
+    if not (folder / "done").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        options = ["--searcher", searcher, "--seed", str(seed), "--trials", str(TRIALS), "--store", store]
+        command = [sys.executable, "-m", "agenttts.runtime.cli", "search", str(EXAMPLE / "pipeline.json")]
+        with (folder / "log").open("w") as log:
+            subprocess.run([*command, *options], cwd=folder, check=True, stdout=log, stderr=log)
+        (folder / "done").touch()
+    with closing(Journal(store)) as journal:
+        return read_search(journal, journal.searches()[-1])
+
+
+def judged(world: RecordedWorld, recorded: Recorded, searcher: str, seed: int) -> Live:
+    """Judge every decision on the way by the recorded truth."""
+    results = recorded.archive.results
+    drawn = np.cumsum([result.drawn.completions for result in results])
+    lost = [_lost(world, recorded, Archive(results[:n])) for n in range(1, len(results) + 1)]
+    total = int(drawn[-1]) + sum((final.drawn for final in recorded.archive.finals), Usage()).completions
+    final = _lost(world, recorded, recorded.archive)
+    good = [int(drawn[n]) for n, value in enumerate(lost) if value <= TARGET + 1e-9]
+    ever = bool(good) or final <= TARGET + 1e-9
+    live = Live(searcher, seed, good[0] if good else total, ever, final, total)
+    print(live, flush=True)
+    return live
+
+
+def _lost(world: RecordedWorld, recorded: Recorded, archive: Archive) -> float:
+    decision = decide(recorded.spec, archive)
+    true = world.truth(decision.winner.allocation) if decision else None
+    return world.optimum if true is None else regret(world, true)
+
+
+def page(found: Sequence[Live]) -> str:
+    """Return the page."""
+    rows = [
+        f"| {live.seed} | `{live.searcher}` | {live.reached:,}{'' if live.ever else ' (never)'} | "
+        f"{100 * live.final:.1f} | {live.drawn:,} |"
+        for live in found
+    ]
+    mine, theirs = (sum(live.reached for live in found if live.searcher == name) for name in SEARCHERS)
+    finals = [np.mean([100 * live.final for live in found if live.searcher == name]) for name in SEARCHERS]
+    return "\n".join(
+        [
+            "# The example, live",
+            "",
+            "Written by `python -m tests.bench.live`; do not edit.",
+            "",
+            f"Whole searches of {TRIALS} trials with `agenttts search` on the embedded models, 100 items a",
+            "trial, each with a store of its own. *until good*: completions drawn when the decision was first",
+            "within 1 point of the known optimum, all of them where it never was. The truth is the mean over",
+            "the 200 search items.",
+            "",
+            "| seed | searcher | until good | final regret, points | completions in all |",
+            "| --- | --- | --- | --- | --- |",
+            *rows,
+            "",
+            f"All seeds together: {mine:,} completions until good with `agenttts`, {theirs:,} with `random`: "
+            f"{1 - mine / theirs:.0%} fewer.",
+            f"Mean final regret: {finals[0]:.1f} and {finals[1]:.1f} points.",
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
