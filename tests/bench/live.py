@@ -111,7 +111,7 @@ def page(found: Sequence[Live]) -> str:
             "Written by `python -m tests.bench.live`; do not edit.",
             "",
             f"Whole searches of {TRIALS} trials with `agenttts search` on the embedded models, 100 items a",
-            "trial, each with a store of its own. *until good*: completions drawn when the decision was first",
+            "trial, each with its own store. *until good*: completions drawn when the decision was first",
             "within 1 point of the known optimum, all of them where it never was. The truth is the mean over",
             "the 200 search items.",
             "",
