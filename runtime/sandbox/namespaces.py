@@ -21,7 +21,7 @@ from agenttts.runtime.sandbox.inside import REFUSED
 from agenttts.runtime.sandbox.model import Ending, Files, Limits, SandboxError
 from agenttts.runtime.sandbox.outside import SEARCHED, Place, first, job, supervise
 
-FOLDER = "/work"
+FOLDER = "/box"
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/nix/store")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 MOST_FILES = 2000
@@ -37,11 +37,11 @@ FIX = (
 SCRIPT = """set -eu
 root=/sys
 mount -t tmpfs -o size=1m,nr_inodes=1k,mode=755,nosuid sandbox $root
-mkdir $root/work $root/dev $root/old
+mkdir $root/box $root/dev $root/old
 ln -s old/proc $root/proc
-ln -s work $root/tmp
-ln -s ../work $root/dev/shm
-mount -t tmpfs -o "$1",mode=1777,nosuid,nodev sandbox $root/work
+ln -s box $root/tmp
+ln -s ../box $root/dev/shm
+mount -t tmpfs -o "$1",mode=1777,nosuid,nodev sandbox $root/box
 shift
 while [ "$1" != -- ]; do
   if [ "$1" = link ]; then ln -s "$2" "$root$3"; shift 3; continue; fi
@@ -55,7 +55,7 @@ mount -o remount,bind,ro sandbox $root
 cd $root
 pivot_root . old
 umount -l /old
-cd /work
+cd /box
 exec "$@"
 """
 
@@ -118,7 +118,7 @@ def bubblewrap_command(host: Host, limits: Limits, command: Sequence[str]) -> li
         "--clearenv",
         *(word for target, place in host.links for word in ("--symlink", target, place)),
         *(word for bind in host.binds for word in ("--ro-bind", bind, bind)),
-        *("--dir", "/dev", "--symlink", "../work", "/dev/shm", "--symlink", "work", "/tmp"),
+        *("--dir", "/dev", "--symlink", "../box", "/dev/shm", "--symlink", "box", "/tmp"),
         *(word for device in host.devices for word in ("--dev-bind", device, device)),
         *("--perms", "1777", "--size", str(limits.disk_mib << 20), "--tmpfs", FOLDER),
         *("--remount-ro", "/", "--chdir", FOLDER, "--", *command),

@@ -17,7 +17,7 @@ from typing import Any
 from agenttts.runtime.sandbox.model import Ending, Files, Limits, ProgramError, SandboxError
 from agenttts.runtime.sandbox.outside import Place, ending, first, job
 
-FOLDER = "/work"
+FOLDER = "/box"
 LABELS = {"app.kubernetes.io/name": "agenttts", "app.kubernetes.io/component": "sandbox"}
 POLICY = "agenttts-sandbox"
 GRACE_S = 120
@@ -66,7 +66,7 @@ def pod(name: str, files: Files, limits: Limits, settings: PodSettings) -> dict[
             },
             "containers": [_container(files, limits, settings)],
             "volumes": [
-                {"name": "work", "emptyDir": {"medium": "Memory", "sizeLimit": f"{limits.disk_mib}Mi"}}
+                {"name": "box", "emptyDir": {"medium": "Memory", "sizeLimit": f"{limits.disk_mib}Mi"}}
             ],
             **runtime,
         },
@@ -90,7 +90,7 @@ def _container(files: Files, limits: Limits, settings: PodSettings) -> dict[str,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": "work", "mountPath": FOLDER}],
+        "volumeMounts": [{"name": "box", "mountPath": FOLDER}],
     }
 
 

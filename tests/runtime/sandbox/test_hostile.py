@@ -113,7 +113,7 @@ def test_a_file_of_ours_cannot_be_read_or_reached_over_dots(run, tmp_path):
     secret.write_text("canary")
     tmp_path.chmod(0o755)
     ended = run(f"""
-        for path in ({str(secret)!r}, "../../../../../../{secret}", "/work/../{secret}", "/old{secret}"):
+        for path in ({str(secret)!r}, "../../../../../../{secret}", "/box/../{secret}", "/old{secret}"):
             try:
                 print(open(path).read())
             except OSError as error:
@@ -127,7 +127,7 @@ def test_nothing_can_be_written_outside_of_its_folder(run):
         import os, sys
         written = []
         for folder, folders, files in os.walk("/"):
-            if folder == "/work":
+            if folder == "/box":
                 folders.clear()
                 continue
             for path in [os.path.join(folder, "planted"), *(os.path.join(folder, f) for f in files[:2])]:
@@ -384,12 +384,12 @@ def test_it_cannot_become_root_mount_or_make_namespaces(run):
         print(os.getuid() != 0 and os.geteuid() != 0)
         for call in (
             lambda: libc.setuid(0),
-            lambda: libc.mount(b"x", b"/work", b"tmpfs", 0, None),
+            lambda: libc.mount(b"x", b"/box", b"tmpfs", 0, None),
             lambda: libc.umount2(b"/usr", 2),
             lambda: libc.mount(None, b"/usr", None, 0x20 | 0x1000, None),
             lambda: libc.unshare(0x10000000),
             lambda: libc.unshare(0x00020000),
-            lambda: libc.chroot(b"/work"),
+            lambda: libc.chroot(b"/box"),
             lambda: libc.ptrace(16, 1, None, None),
             lambda: libc.sethostname(b"x", 1),
             lambda: libc.syscall(56, 0x10000000 | 17, None, None, None, None),
@@ -494,7 +494,7 @@ def mounts() -> str:
 
 def entries() -> set[str]:
     """What lies in the folders that sandboxes of others use."""
-    return {path for folder in ("/work", "/sys", "/dev/shm") for path in _listed(folder)}
+    return {path for folder in ("/box", "/sys", "/dev/shm") for path in _listed(folder)}
 
 
 def _listed(folder: str) -> list[str]:
