@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from agenttts.runtime.scaffolding.templates import SIMULATION, SPEC, Template, templates
+from tests.bench.insights import pipeline
 from tests.cli.conftest import call_in
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "pilot-examples.md"
-ITEMS = 200
+ITEMS = 300
 EQUAL = 0.9
 """Every model's skill in every stage, where the insights are taken out."""
 DECIDED = 10
@@ -143,15 +144,16 @@ def row(name: str, variant: str, found: Mapping[str, Any]) -> dict[str, Any]:
 
 PREFACE = f"""# Pilots of the examples
 
-Written by `python -m tests.bench.pilot_examples`. Every example that comes with simulated models is piloted
-twice: with the skills of its `{SIMULATION}`, into which the insights were put, and with equal skills, where
-there are none ({EQUAL} for every model in every stage, nothing required, nothing merged, all samples of an
-item alike; tolerance {TOLERANCE}). **The models are SIMULATED: no figure says anything about a real one.**
-What is measured is the pilot.
+Written by `python -m tests.bench.pilot_examples`. A pipeline built for it, and every example that comes with
+simulated models, is piloted twice: with the skills of its `{SIMULATION}`, into which the insights were put,
+and with equal skills, where there are none ({EQUAL} for every model in every stage, nothing required, nothing
+merged, all samples of an item alike; tolerance {TOLERANCE}). **The models are SIMULATED: no figure says anything
+about a real one.** What is measured is the pilot.
 
 {{items}} items each, made of the example's own by numbering their questions. The interval is that of the
 largest difference the verdict rests on; all intervals of an insight hold together at 95 %. Insight 1 asks
-for two stages that could use each other's models: it cannot be shown where every stage has its own family.
+for two stages that could use each other's models: where every stage has a family of its own, it can be
+neither shown nor absent. The first pipeline (`tests/bench/insights.py`) has all three insights built in.
 """
 
 
@@ -192,7 +194,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=PAGE)
     given = parser.parse_args()
     rows = []
-    for template in templates(given.examples):
+    for template in (pipeline(), *templates(given.examples)):
         if SIMULATION not in template.files or (given.only and template.name not in given.only):
             continue
         for variant in VARIANTS:
