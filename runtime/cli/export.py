@@ -9,6 +9,7 @@ import click
 
 from agenttts.runtime.cli import common
 from agenttts.runtime.cli.report import opened
+from agenttts.runtime.notice import simulation_lines
 
 if TYPE_CHECKING:
     from agenttts.runtime.searches import Recorded
@@ -32,6 +33,8 @@ def export(search_id: str, output: Path | None, only_winner: bool, store: str | 
         raise common.Stop("export: name the recording's file with -o FILE.", common.Exit.MISTAKE)
     with opened(store) as journal:
         recorded = read_search(journal, search_id)
+        for line in simulation_lines(recorded.simulation):
+            click.echo(line, err=True)
         if output is not None and not only_winner:
             _write_recording(output, journal, recorded)
     if only_winner:
