@@ -82,8 +82,9 @@ def _weightless(document: Any) -> Iterator[Finding]:
 
 def _task_rules(number: int, task: Any, models: Iterable[str]) -> Iterator[Finding]:
     at = f"/tasks/{number}"
-    for key in ("skills", "without"):
-        named = task.get(key)
+    by_model = {key: task.get(key) for key in ("skills", "without")}
+    by_model["fusing/skills"] = (task.get("fusing") or {}).get("skills")
+    for key, named in by_model.items():
         for name in named if isinstance(named, dict) else ():
             if name not in models:
                 fault = unknown("model", name, models, "Add it under /models.")

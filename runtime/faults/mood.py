@@ -96,11 +96,13 @@ class Tokens:
 @dataclass(frozen=True, slots=True)
 class Fusing:
     """How a model merges answers. after: what stands before them in the prompt. crowd: the number of answers
-    among which the skill has halved; None: it stays.
+    among which the skill has halved; None: it stays. skills: of merging, by model, in place of its skill in
+    the task.
     """
 
     after: str = "\n\nResponses:\n"
     crowd: float | None = None
+    skills: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

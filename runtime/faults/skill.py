@@ -67,9 +67,9 @@ def beliefs_of(mood: Mood, tasks: Sequence[Knowledge], asked: Asked) -> Beliefs 
         entry = task.find(asked.prompt)
         if entry is not None:
             right = right_chance(mood, task, entry, asked)
-            weights, shown = merged(
-                task.task.fusing, task.beliefs(entry, right, mood.seed), right, asked.prompt
-            )
+            fusing, believed = task.task.fusing, task.beliefs(entry, right, mood.seed)
+            merging = fusing.skills.get(asked.model, right) if fusing else right
+            weights, shown = merged(fusing, believed, merging, asked.prompt)
             return Beliefs(weights, _said(task.task.tokens, shown))
     return None
 

@@ -86,6 +86,8 @@ def _counts(row: CountsFinding) -> dict[str, Any]:
         "shape": row.shape,
         "last_step": row.last_step,
         "slowing": row.slowing and row.slowing.document(),
+        "gain": row.gain and row.gain.document(),
+        "tail": row.tail and row.tail.document(),
         "total": row.total.document(),
     }
 

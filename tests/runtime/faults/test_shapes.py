@@ -135,6 +135,13 @@ def test_a_fusing_model_takes_what_most_samples_say():
     assert crowded == pytest.approx({"yes": 0.5 + 0.5 * 2 / 3, "no": 0.5 / 3})
 
 
+def test_a_model_may_merge_better_than_it_answers(tmp_path):
+    of = at_work(tmp_path, answer="ids", fusing={"skills": {"never": 1.0}})
+    shown = "\n\nResponses:\n[1] [1], [2]\n\n[2] [1], [2]\n\n[3] [4], [5]"
+    assert set(said(of, ROWS[0]["q"] + shown, "never", 30)) == {"[1], [2]"}
+    assert "[1], [2]" not in said(of, ROWS[0]["q"], "never", 30)
+
+
 def test_without_answers_to_merge_beliefs_stand():
     weights = {"yes": 0.2, "no": 0.8}
     for fusing, prompt in ((None, "Responses:\nyes"), (Fusing(), "yes"), (Fusing(), "\n\nResponses:\n")):
