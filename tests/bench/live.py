@@ -11,20 +11,26 @@ import argparse
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from agenttts.compiler.allocation import Allocation
+from agenttts.runtime.checking import load_and_check
+from agenttts.runtime.data import load_data
 from agenttts.runtime.deciding import decide
+from agenttts.runtime.decision import Decision
 from agenttts.runtime.recording import read_recording
 from agenttts.runtime.records import Archive, Usage
 from agenttts.runtime.replaying import RecordedWorld, recorded_world
 from agenttts.runtime.searches import Recorded, read_search
 from agenttts.runtime.simulation import TARGET, regret
 from agenttts.runtime.store.journal import Journal
+from tests.bench.measure import embedded_server, mean_score, run_all
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "01-two-hop-qa"
@@ -54,7 +60,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     seeds = range(1, parser.parse_args().seeds + 1)
     world = recorded_world(read_recording(EXAMPLE / "landscape.parquet"))
-    found = [judged(world, run(name, seed), name, seed) for seed in seeds for name in SEARCHERS]
+    searches = {(name, seed): run(name, seed) for seed in seeds for name in SEARCHERS}
+    truths = Truths(world, measured(world, searches.values()))
+    found = [judged(truths, recorded, *key) for key, recorded in searches.items()]
     PAGE.write_text(page(found), "utf-8")
     print(page(found))
 
@@ -75,24 +83,55 @@ def run(searcher: str, seed: int) -> Recorded:
         return read_search(journal, journal.searches()[-1])
 
 
-def judged(world: RecordedWorld, recorded: Recorded, searcher: str, seed: int) -> Live:
-    """Judge every decision on the way by the recorded truth."""
+@dataclass(frozen=True)
+class Truths:
+    """What is true of every allocation. more: of those that fit the budget by measured lengths alone, which
+    the recording does not hold.
+    """
+
+    world: RecordedWorld
+    more: Mapping[Allocation, float]
+
+    def lost(self, decision: Decision | None) -> float:
+        """Return the true regret of a decision."""
+        if decision is None:
+            return self.world.optimum
+        allocation = decision.winner.allocation
+        true = self.world.truth(allocation)
+        return regret(self.world, self.more[allocation] if true is None else true)
+
+
+def decisions(recorded: Recorded) -> list[Decision | None]:
+    """Return the decision after every trial, and after the finals."""
+    results = recorded.archive.results
+    on_the_way = [Archive(results[:n]) for n in range(1, len(results) + 1)]
+    return [decide(recorded.spec, archive) for archive in (*on_the_way, recorded.archive)]
+
+
+def measured(world: RecordedWorld, searches: Iterable[Recorded]) -> dict[Allocation, float]:
+    """Measure, on all items, the allocations that some search decided for and the recording does not hold."""
+    decided = (d.winner.allocation for recorded in searches for d in decisions(recorded) if d is not None)
+    missing = [allocation for allocation in dict.fromkeys(decided) if world.truth(allocation) is None]
+    loaded = load_and_check(EXAMPLE / "pipeline.json")
+    assert loaded.spec is not None
+    spec = replace(loaded.spec, budget=replace(loaded.spec.budget, per_item=2 * loaded.spec.budget.per_item))
+    items = load_data(spec.data, loaded.folder).search
+    with tempfile.TemporaryDirectory() as folder, embedded_server(Path(folder) / "log") as server:
+        outcomes = run_all(spec, missing, items, Path(folder), server)
+    return {a: mean_score(rows, spec.objective.stage).value for a, rows in outcomes.items()}
+
+
+def judged(truths: Truths, recorded: Recorded, searcher: str, seed: int) -> Live:
+    """Judge every decision on the way by the truth."""
     results = recorded.archive.results
     drawn = np.cumsum([result.drawn.completions for result in results])
-    lost = [_lost(world, recorded, Archive(results[:n])) for n in range(1, len(results) + 1)]
+    *lost, final = map(truths.lost, decisions(recorded))
     total = int(drawn[-1]) + sum((final.drawn for final in recorded.archive.finals), Usage()).completions
-    final = _lost(world, recorded, recorded.archive)
     good = [int(drawn[n]) for n, value in enumerate(lost) if value <= TARGET + 1e-9]
     ever = bool(good) or final <= TARGET + 1e-9
     live = Live(searcher, seed, good[0] if good else total, ever, final, total)
     print(live, flush=True)
     return live
-
-
-def _lost(world: RecordedWorld, recorded: Recorded, archive: Archive) -> float:
-    decision = decide(recorded.spec, archive)
-    true = world.truth(decision.winner.allocation) if decision else None
-    return world.optimum if true is None else regret(world, true)
 
 
 def page(found: Sequence[Live]) -> str:
