@@ -147,8 +147,8 @@ PREFACE = f"""# Pilots of the examples
 Written by `python -m tests.bench.pilot_examples`. A pipeline built for it, and every example that comes with
 simulated models, is piloted twice: with the skills of its `{SIMULATION}`, into which the insights were put,
 and with equal skills, where there are none ({EQUAL} for every model in every stage, nothing required, nothing
-merged, all samples of an item alike; tolerance {TOLERANCE}). **The models are SIMULATED: no figure says anything
-about a real one.** What is measured is the pilot.
+merged, all samples of an item alike; tolerance {TOLERANCE}). **The models are SIMULATED: no figure says
+anything about a real one.** What is measured is the pilot.
 
 {{items}} items each, made of the example's own by numbering their questions. The interval is that of the
 largest difference the verdict rests on; all intervals of an insight hold together at 95 %. Insight 1 asks
