@@ -127,10 +127,9 @@ def compare(search_ids: tuple[str, ...], store: str | None, as_json: bool) -> No
         if first is None or decision is None:
             continue
         if _yardstick(found) != _yardstick(searches[0]):
-            click.echo(
-                f"{found.search_id}: other items, another metric or other simulated models, not compared",
-                err=True,
-            )
+            same = _simulator(found) == _simulator(searches[0])
+            what = "other items or another metric" if same else "simulated, or not, by something else"
+            click.echo(f"{found.search_id}: {what}, not compared", err=True)
             row["difference_to_first"] = None
             continue
         difference = paired_difference(first.winner.scores, decision.winner.scores)
@@ -147,11 +146,16 @@ def compare(search_ids: tuple[str, ...], store: str | None, as_json: bool) -> No
         click.echo("  ".join(f"{name}: {value}" for name, value in row.items()))
 
 
+def _simulator(recorded: Recorded) -> str | None:
+    """Return the digest of what simulated a search's models, None for real ones."""
+    return str(recorded.simulation["digest"]) if recorded.simulation else None
+
+
 def _yardstick(recorded: Recorded) -> tuple[object, ...]:
     """Return what two searches must agree on before their items can be paired."""
     data, objective = recorded.spec.data, recorded.spec.objective
     metric = recorded.spec.stage(objective.stage).metric
-    models = recorded.simulation and recorded.simulation["digest"]
+    models = _simulator(recorded)
     return data.source, data.id, metric and (metric.name, dict(metric.options)), objective.direction, models
 
 
