@@ -40,11 +40,12 @@ PAGE = ROOT / "docs" / "live-benchmark.md"
 SEARCHERS = ("agenttts", "random")
 TRIALS = 50
 WORDS = f"""Whole searches of {TRIALS} trials with `agenttts search` on the embedded models, 100 items a
-trial, each with its own store. *first good*, *good for good*: completions drawn when the decision was within 1 point
-of the known optimum for the first time, and from then on always. The truth is the mean over the 200 search
-items. Below 0: an allocation that fits the budget only by the lengths measured since, and so is not in the
-recorded landscape, is better than its optimum. The paper's initial trials compare models at equal cost, so
-the small ones draw 40 samples an item: about 14,000 completions of those before the first good decision."""
+trial, each with its own store. *first good*, *good for good*: completions drawn when the
+decision was within 1 point of the known optimum for the first time, and from then on always.
+The truth is the mean over the 200 search items. Below 0: an allocation that fits the budget
+only by the lengths measured since, and so is not in the recorded landscape, is better than its
+optimum. The paper's initial trials compare models at equal cost, so the small ones draw 40
+samples an item: about 14,000 completions of those before the first good decision."""
 
 
 @dataclass(frozen=True)
