@@ -21,6 +21,7 @@ def artifacts(recorded: Recorded, ended: float) -> Mapping[str, str]:
     when = datetime.fromtimestamp(ended, UTC).strftime("%Y-%m-%d %H:%M UTC")
     archive = {
         "results": [encode_result(result) for result in recorded.archive.results],
+        "finals": [encode_result(result) for result in recorded.archive.finals],
         "guidelines": [encode_guideline(guideline) for guideline in recorded.archive.guidelines],
     }
     talks = [event.payload for event in recorded.events if event.kind == "agent"]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from agenttts.compiler.estimate import FINALISTS
 from agenttts.compiler.infeasible import Infeasible
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.plan import plan
@@ -31,11 +32,11 @@ from agenttts.runtime.history import (
     replay,
 )
 from agenttts.runtime.holdout import Holdout, Unchecked, run_holdout
-from agenttts.runtime.ledger import Size, trial_refusal
+from agenttts.runtime.ledger import Size, pace, trial_refusal
 from agenttts.runtime.measuring import Measurement, Run, measure
 from agenttts.runtime.outcome import SearchOutcome, outcome_document, search_end
 from agenttts.runtime.racing import dropped, race
-from agenttts.runtime.records import Archive, Proposal, TrialResult, Usage
+from agenttts.runtime.records import Archive, Proposal, Usage
 from agenttts.runtime.search.drawing import usable
 from agenttts.runtime.stopping import Stop, hopeless, stopped_by
 from agenttts.runtime.store.accounts import Account
@@ -177,9 +178,9 @@ class _Search:
         """Say which limit would probably not cover a trial beside those that run, and the held-out check."""
         mine = pending.proposal.allocation
         others = (running.proposal.allocation for running in self._running.values())
-        finals = self._spec.search.finals if self._context.further else 0.0
-        size = Size(len(self._context.items), len(self._context.holdout), finals)
-        results = self._history.archive.results
+        items, results = len(self._context.items), self._history.archive.results
+        most = FINALISTS * len(self._context.further) / max(1, items * len(results))
+        size = Size(items, len(self._context.holdout), min(self._spec.search.finals, most))
         return trial_refusal(self._spec, (mine, *others), lengths, size, results, self._account())
 
     def _collect(self) -> Stop | None:
@@ -220,9 +221,7 @@ class _Search:
     def _finals(self, stop: Stop) -> Stop:
         """Measure the best trials on further items; a search that is interrupted here can be resumed."""
         lengths = self._history.lengths(self._planned)
-        track = Track(
-            self._context, self._crew, lengths, lambda: self._account().total, self._why_halted, self._settle
-        )
+        track = Track(self._context, self._crew, lengths, self._account, self._why_halted, self._settle)
         cut, halted = run_finals(track, self._history.archive), self._halted()
         if cut is None:
             return stop
@@ -230,7 +229,7 @@ class _Search:
             return halted
         return stop.noting("finals ended early", cut.reason)
 
-    def _settle(self, heat: tuple[TrialResult, ...]) -> Archive:
+    def _settle(self, heat: tuple[Measurement, ...]) -> Archive:
         self._write("heat_finished", encode_heat(heat))
         self._history = self._history.settled(heat)
         return self._history.archive
@@ -242,9 +241,11 @@ class _Search:
         decision = decide(self._spec, archive)
         lengths = self._history.lengths(self._planned)
         checked: Holdout | Unchecked = Unchecked("")
+        account = self._account()
+        known = pace(archive.results, account)
         if decision is not None and stop.status in ("complete", "limit_reached") and context.holdout:
             checked = run_holdout(
-                context, self._crew, decision.winner, lengths, self._account().total, self._why_halted
+                context, self._crew, decision.winner, lengths, known, account.total, self._why_halted
             )
             if isinstance(checked, Unchecked):
                 stop = stop.noting("no held-out check", checked.reason)

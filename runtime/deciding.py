@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from agenttts.compiler.cost import Cost, budget
 from agenttts.runtime.decision import Decision, best, choose
 from agenttts.runtime.estimating import ranking
 from agenttts.runtime.measuring import joined
@@ -17,7 +18,8 @@ def decide(spec: PipelineSpec, archive: Archive) -> Decision | None:
     After finals the best one is that with the best mean over all items that the last finalists scored, and
     the others are compared with it item by item. Without finals it is the best by estimate, and a cheaper one
     must be within the tolerance with some certainty. The winner is returned with the scores of its finals.
-    None when no trial is complete.
+    A finalist whose cost over all its items breaks the budget does not win; where fewer than two are left,
+    estimates decide. None when no trial is complete.
     """
     search, direction = spec.search, spec.objective.direction
     ranked = ranking(spec, archive)
@@ -26,11 +28,21 @@ def decide(spec: PipelineSpec, archive: Archive) -> Decision | None:
     finalists = finalists_of(archive)
     known = {result.number: result for result in finalists}
     compared = [known.get(result.number, result) for result in ranked.results]
-    settled = best(Archive(finalists), search.tolerance, direction)
+    affordable = tuple(result for result in finalists if affords(spec, result))
+    settled = best(Archive(affordable), search.tolerance, direction) if len(affordable) > 1 else None
     if settled is None:
-        return choose(ranked.results, ranked.losses, search.tolerance, compared)
+        rows = zip(ranked.results, ranked.losses, strict=True)
+        open_to = [row for row in rows if affords(spec, known.get(row[0].number, row[0]))]
+        results, losses = zip(*open_to or [(ranked.results[0], 0.0)], strict=True)
+        return choose(results, losses, search.tolerance, compared)
     chosen = choose([settled.winner], [0.0], search.tolerance, compared)
-    return replace(chosen, leader=settled.leader, eligible=settled.eligible)
+    return replace(chosen, leader=settled.leader, eligible=settled.eligible, in_finals=True)
+
+
+def affords(spec: PipelineSpec, result: TrialResult) -> bool:
+    """Say whether a trial's measured cost, where it is known, fits the budget."""
+    amount = result.measured_cost
+    return amount is None or Cost(amount, spec.budget.unit).fits(budget(spec))
 
 
 def finalists_of(archive: Archive) -> tuple[TrialResult, ...]:

@@ -25,7 +25,8 @@ class Decision:
     winner: cheapest trial within tolerance of `leader`, the best one.
     eligible: every trial within tolerance, cheapest first. indistinguishable: trials whose paired difference
     to the winner is not significant, best first, the winner left out. comparisons: with how many trials the
-    winner was compared; the differences are significant, with 95 %, all together.
+    winner was compared; the differences are significant, with 95 %, all together. in_finals: by what the last
+    finalists scored.
     """
 
     winner: TrialResult
@@ -34,6 +35,7 @@ class Decision:
     eligible: tuple[TrialResult, ...]
     indistinguishable: tuple[TrialResult, ...]
     comparisons: int = 1
+    in_finals: bool = False
 
 
 def best(archive: Archive, tolerance: float, direction: Direction = "maximize") -> Decision | None:

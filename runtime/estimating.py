@@ -15,7 +15,7 @@ from agenttts.runtime.decision import Direction, cost_order, covered
 from agenttts.runtime.records import Archive, TrialResult
 from agenttts.runtime.search.evidence import points_of
 from agenttts.runtime.search.insights import Insights
-from agenttts.runtime.search.landscape import Coder, Prediction, fit_landscape
+from agenttts.runtime.search.landscape import Coder, fit_landscape
 from agenttts.spec.model import PipelineSpec
 
 CAUTION = 0.67
@@ -49,20 +49,11 @@ def ranking(spec: PipelineSpec, archive: Archive) -> Ranking:
     points = points_of(counted, spec.objective.direction)
     landscape = fit_landscape(Coder.of(spec, Insights()), points)
     assert landscape is not None
-    predicted = landscape.predict([trial.allocation for trial in trials])
-    order = [int(place) for place in np.argsort(-predicted.mean, kind="stable")]
-    losses = _losses(predicted, order[0])
+    means, deviations = landscape.contrast([trial.allocation for trial in trials])
+    losses = means.max() - means + CAUTION * deviations
+    order = [int(place) for place in np.argsort(-means, kind="stable")]
     return Ranking(
         tuple(trials[place] for place in order),
-        tuple(float(predicted.mean[place]) for place in order),
-        tuple(losses[place] for place in order),
+        tuple(float(means[place]) for place in order),
+        tuple(float(losses[place]) for place in order),
     )
-
-
-def _losses(predicted: Prediction, top: int) -> list[float]:
-    """Return by how much each is worse than the top one, and a little more the less that is known."""
-    covariance = predicted.covariance
-    variances = np.diag(covariance) + covariance[top, top] - 2 * covariance[top]
-    deviations = np.sqrt(np.maximum(variances, 0.0))
-    deviations[top] = 0.0
-    return [float(lost) for lost in predicted.mean[top] - predicted.mean + CAUTION * deviations]

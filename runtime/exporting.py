@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from agenttts.runtime.history import Event, replay
-from agenttts.runtime.measuring import TrialCounts
+from agenttts.runtime.history import Event, History, replay
 from agenttts.runtime.recording import Searched, Trial, outcomes_of
 from agenttts.runtime.records import TrialResult
 from agenttts.runtime.searches import Recorded
@@ -24,20 +23,15 @@ def what_was_searched(recorded: Recorded) -> Searched:
 
 
 def trials_of(events: Iterable[Event]) -> tuple[Trial, ...]:
-    """Return every finished trial of a search's events, with its items, those of the finals too; what these
-    took in tokens is not journaled item by item, and left out.
-    """
+    """Return every finished trial of a search's events, with its items, those of the finals too."""
     history = replay(events)
     finals = {final.number: final for final in history.archive.finals}
-    return tuple(
-        _with_final(result, finals.get(result.number), history.counts.get(result.number, {}))
-        for result in history.archive.results
-    )
+    return tuple(_trial(history, result, finals.get(result.number)) for result in history.archive.results)
 
 
-def _with_final(result: TrialResult, final: TrialResult | None, counts: TrialCounts) -> Trial:
-    outcomes = outcomes_of(result, counts)
+def _trial(history: History, result: TrialResult, final: TrialResult | None) -> Trial:
+    outcomes = outcomes_of(result, history.counts.get(result.number, {}))
     if final is None:
         return result, outcomes
     whole = replace(result, scores={**result.scores, **final.scores})
-    return whole, (*outcomes, *outcomes_of(final, {}))
+    return whole, (*outcomes, *outcomes_of(final, history.final_counts.get(result.number, {})))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agenttts.compiler.lengths import Lengths
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.crew import Crew, Finished
 from agenttts.runtime.heats import Heat, next_heat
 from agenttts.runtime.holdout import plan_anyway
-from agenttts.runtime.ledger import Ledger, expected
-from agenttts.runtime.measuring import Run, measure
+from agenttts.runtime.ledger import Ledger, expected, pace
+from agenttts.runtime.measuring import Measurement, Run, measure
 from agenttts.runtime.racing import Race
-from agenttts.runtime.records import Archive, TrialResult
-from agenttts.runtime.store.accounts import Amount
+from agenttts.runtime.records import Archive, TrialResult, TrialState
+from agenttts.runtime.store.accounts import Account
 from agenttts.spec.model import PipelineSpec
 
 
@@ -29,16 +29,16 @@ class Cut:
 class Track:
     """What the finals run on.
 
-    total: what counts against the limits. halted: says why to stop at once, None to go on. record: keeps the
-    results of a heat, and returns the archive with them.
+    account: what was spent so far. halted: says why to stop at once, None to go on. record: keeps what a heat
+    measured, and returns the archive with it.
     """
 
     context: SearchContext
     crew: Crew
     lengths: Lengths
-    total: Callable[[], Amount]
+    account: Callable[[], Account]
     halted: Callable[[], str | None]
-    record: Callable[[tuple[TrialResult, ...]], Archive]
+    record: Callable[[tuple[Measurement, ...]], Archive]
 
 
 def run_finals(track: Track, archive: Archive) -> Cut | None:
@@ -47,38 +47,41 @@ def run_finals(track: Track, archive: Archive) -> Cut | None:
     while (heat := next_heat(context.spec, archive, context.further)) is not None:
         names = ", ".join(str(trial.number) for trial in heat.trials)
         context.listener.noted(f"finals: trials {names} on {len(heat.items)} further items each")
-        results = run_heat(track, heat)
-        if isinstance(results, Cut):
-            return results
-        archive = track.record(results)
+        measured = run_heat(track, heat, archive)
+        if isinstance(measured, Cut):
+            return measured
+        archive = track.record(measured)
     return None
 
 
-def run_heat(track: Track, heat: Heat) -> tuple[TrialResult, ...] | Cut:
+def run_heat(track: Track, heat: Heat, archive: Archive) -> tuple[Measurement, ...] | Cut:
     """Run one heat: all of it, or nothing that counts; what was drawn for nothing is in the bank."""
-    refusal = track.halted() or _refusal(track, heat)
+    refusal = track.halted() or _refusal(track, heat, archive)
     if refusal:
         return Cut(refusal)
     spec = track.context.spec
     plans = [(trial, plan_anyway(spec, trial, track.lengths)) for trial in heat.trials]
     for trial, planned in plans:
         if planned is None:
-            return Cut(f"trial {trial.number} does not fit the budget by the lengths measured since")
+            return Cut(f"trial {trial.number} cannot be planned by the lengths measured since")
     for trial, planned in plans:
         assert planned is not None
         track.crew.submit(trial.number, planned, Race((heat.items,)))
     return _collected(track, {trial.number: trial for trial in heat.trials})
 
 
-def _refusal(track: Track, heat: Heat) -> str | None:
-    spec, holdout = track.context.spec, len(track.context.holdout)
-    trials = [expected(spec, trial.allocation, track.lengths, len(heat.items)) for trial in heat.trials]
-    check = expected(spec, heat.trials[0].allocation, track.lengths, holdout)
-    return Ledger(spec.search.limits, track.total()).refusal(sum(trials, check))
+def _refusal(track: Track, heat: Heat, archive: Archive) -> str | None:
+    """Say which limit would probably not cover a heat, whose items are new to the bank, and the check."""
+    spec, holdout, account = track.context.spec, len(track.context.holdout), track.account()
+    known = pace(archive.results, account).unshared
+    items = len(heat.items)
+    trials = [expected(spec, trial.allocation, track.lengths, items, known) for trial in heat.trials]
+    check = expected(spec, heat.trials[0].allocation, track.lengths, holdout, known)
+    return Ledger(spec.search.limits, account.total).refusal(sum(trials, check))
 
 
-def _collected(track: Track, running: dict[int, TrialResult]) -> tuple[TrialResult, ...] | Cut:
-    found = list[TrialResult]()
+def _collected(track: Track, running: dict[int, TrialResult]) -> tuple[Measurement, ...] | Cut:
+    found = list[Measurement]()
     while running:
         why = track.halted()
         finished = None if why else track.crew.next()
@@ -90,9 +93,13 @@ def _collected(track: Track, running: dict[int, TrialResult]) -> tuple[TrialResu
         if why:
             track.crew.drain()
             return Cut(why)
-    return tuple(sorted(found, key=lambda result: result.number))
+    return tuple(sorted(found, key=lambda measured: measured.result.number))
 
 
-def _measured(spec: PipelineSpec, trial: TrialResult, finished: Finished) -> TrialResult:
+def _measured(spec: PipelineSpec, trial: TrialResult, finished: Finished) -> Measurement:
+    """Measure a few items: too few to judge the cost or a share of failures by, which the trial passed."""
     run = Run(trial.number, trial.proposal, trial.planned_cost, finished.seconds)
-    return measure(spec, run, finished.outcome).result
+    measured = measure(spec, run, finished.outcome)
+    if measured.result.score is None:
+        return replace(measured, result=replace(measured.result, state=TrialState.FAILED))
+    return replace(measured, result=replace(measured.result, state=TrialState.COMPLETE, problem=None))

@@ -3,7 +3,7 @@
 Event payloads: `search_started` free facts; `session_started` {}, when it is resumed; `proposal` a whole
 batch, so that none is ever half written, {batch, proposals: [{number, proposal, planned_cost}]};
 `trial_started` {number}; `trial_finished` {result, counts}; `guidelines` {after, guidelines};
-`heat_finished` {results}, a whole round of the finals, so that none is ever half written;
+`heat_finished` {trials: [{result, counts}]}, a whole round of the finals, so that none is ever half written;
 `agent` one question with its reply, see `agent.dialogue`; `search_finished` {status, ...}.
 """
 
@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from agenttts.compiler.lengths import Lengths
-from agenttts.runtime.measuring import Counts, Measurement, TrialCounts, calibrate, joined
-from agenttts.runtime.records import Archive, Guideline, Proposal, TrialResult
+from agenttts.runtime.measuring import Counts, Measurement, TrialCounts, added, calibrate, joined
+from agenttts.runtime.records import Archive, Guideline, Proposal
 from agenttts.runtime.store.codec import (
     decode_guideline,
     decode_proposal,
@@ -64,11 +64,12 @@ class Pending:
 class History:
     """Everything a search knows.
 
-    counts: by trial number. told: results at the last `tell`.
+    counts: by trial number; final_counts: the same of the finals. told: results at the last `tell`.
     """
 
     archive: Archive = field(default_factory=Archive)
     counts: Mapping[int, TrialCounts] = field(default_factory=dict)
+    final_counts: Mapping[int, TrialCounts] = field(default_factory=dict)
     pending: tuple[Pending, ...] = ()
     told: int = 0
     started: bool = False
@@ -89,14 +90,16 @@ class History:
         counts = {**self.counts, result.number: measured.counts}
         return replace(self, archive=self.archive.with_result(result), counts=counts, pending=pending)
 
-    def settled(self, heat: Iterable[TrialResult]) -> History:
-        """Return the history with what finalists scored on the further items of one round."""
-        finals = {known.number: known for known in self.archive.finals}
-        for result in heat:
+    def settled(self, heat: Iterable[Measurement]) -> History:
+        """Return the history with what finalists gave on the further items of one round."""
+        finals, counts = {known.number: known for known in self.archive.finals}, dict(self.final_counts)
+        for measured in heat:
+            result = measured.result
             before = finals.get(result.number)
             finals[result.number] = result if before is None else joined(before, result)
+            counts[result.number] = added(counts.get(result.number, {}), measured.counts)
         ordered = tuple(finals[number] for number in sorted(finals))
-        return replace(self, archive=replace(self.archive, finals=ordered))
+        return replace(self, archive=replace(self.archive, finals=ordered), final_counts=counts)
 
     def taught(self, guidelines: tuple[Guideline, ...], after: int) -> History:
         """Return the history with the guidelines told after so many results."""
@@ -144,7 +147,7 @@ def advance(history: History, event: Event) -> History:
         case "trial_finished":
             return history.finished(_decode_measurement(payload))
         case "heat_finished":
-            return history.settled(map(decode_result, payload["results"]))
+            return history.settled(map(_decode_measurement, payload["trials"]))
         case "guidelines":
             return history.taught(tuple(map(decode_guideline, payload["guidelines"])), payload["after"])
     return history
@@ -178,9 +181,9 @@ def _decode_measurement(payload: dict[str, Any]) -> Measurement:
     return Measurement(decode_result(payload["result"]), counts)
 
 
-def encode_heat(heat: Iterable[TrialResult]) -> dict[str, Any]:
+def encode_heat(heat: Iterable[Measurement]) -> dict[str, Any]:
     """Return the payload of a `heat_finished` event."""
-    return {"results": [encode_result(result) for result in heat]}
+    return {"trials": [encode_measurement(measured) for measured in heat]}
 
 
 def encode_guidelines(guidelines: tuple[Guideline, ...], after: int) -> dict[str, Any]:

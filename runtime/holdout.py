@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agenttts.compiler.errors import CompileError
 from agenttts.compiler.infeasible import Infeasible
@@ -12,7 +13,7 @@ from agenttts.compiler.plan import Plan, plan
 from agenttts.runtime.blocks import TrialOutcome
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.crew import Crew
-from agenttts.runtime.ledger import Ledger, expected
+from agenttts.runtime.ledger import Ledger, Pace, expected
 from agenttts.runtime.measuring import Run, measure
 from agenttts.runtime.racing import Race
 from agenttts.runtime.records import TrialResult, Usage
@@ -44,20 +45,22 @@ def run_holdout(
     crew: Crew,
     winner: TrialResult,
     lengths: Lengths,
+    known: Pace,
     total: Amount,
     halted: Callable[[], str | None],
 ) -> Holdout | Unchecked:
     """Run the winner on the held-out items as far as the limits allow.
 
-    total: what counts against the limits. halted: says why to stop at once, None to go on.
+    known: what trials took so far. total: what counts against the limits. halted: says why to stop at once,
+    None to go on.
     """
-    amount = expected(context.spec, winner.allocation, lengths, len(context.holdout))
+    amount = expected(context.spec, winner.allocation, lengths, len(context.holdout), known.unshared)
     refusal = halted() or Ledger(context.spec.search.limits, total).refusal(amount)
     if refusal:
         return Unchecked(refusal)
     planned = plan_anyway(context.spec, winner, lengths)
     if planned is None:
-        return Unchecked("the winner does not fit the budget by the lengths measured since")
+        return Unchecked("the winner cannot be planned by the lengths measured since")
     crew.submit(HOLDOUT, planned, Race((context.holdout,)))
     while (why := halted()) is None:
         finished = crew.next()
@@ -76,12 +79,12 @@ def _checked(spec: PipelineSpec, winner: TrialResult, outcome: TrialOutcome) -> 
 
 
 def plan_anyway(spec: PipelineSpec, winner: TrialResult, lengths: Lengths) -> Plan | None:
-    """Plan a measured allocation: with today's lengths, else with the planned ones it was chosen under."""
-    for known in (lengths, Lengths.planned(spec)):
-        try:
-            made = plan(spec, winner.allocation, known)
-        except CompileError:
-            continue
-        if not isinstance(made, Infeasible):
-            return made
-    return None
+    """Plan an allocation that was measured, and so fits the budget, whatever it would cost by the lengths
+    measured since.
+    """
+    free = replace(spec, budget=replace(spec.budget, per_item=math.inf))
+    try:
+        made = plan(free, winner.allocation, lengths)
+    except CompileError:
+        return None
+    return None if isinstance(made, Infeasible) else made

@@ -55,6 +55,11 @@ class Pace:
     share: float = 1.0
     seconds: float = 0.0
 
+    @property
+    def unshared(self) -> Pace:
+        """The pace on items that no trial has seen, of which the bank has nothing."""
+        return replace(self, share=1.0)
+
 
 def pace(results: tuple[TrialResult, ...], account: Account) -> Pace:
     """Return the pace of a search so far."""
@@ -78,7 +83,9 @@ def expected(
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many items a trial, the held-out check and, as a share of what trials spend, the finals take."""
+    """How many items a trial and the held-out check take; finals: their share of the trials' item
+    evaluations.
+    """
 
     items: int
     holdout: int
@@ -101,9 +108,17 @@ def trial_refusal(
         return None
     known = pace(results, account)
     running = (expected(spec, trial, lengths, size.items, known) for trial in trials)
-    check = expected(spec, trials[0], lengths, size.holdout)
+    check = expected(spec, trials[0], lengths, size.holdout, known.unshared)
     spent = replace(account, reserved=Amount()).total  # what runs is expected as a whole
-    return Ledger(spec.search.limits, spent).refusal(sum(running, check + spent * size.finals))
+    return Ledger(spec.search.limits, spent).refusal(sum(running, check + _finals(results, known, size)))
+
+
+def _finals(results: tuple[TrialResult, ...], known: Pace, size: Size) -> Amount:
+    """Return what the finals will take: their items are new, so what trials needed counts, not what they
+    drew.
+    """
+    needed = sum((amount_of(result.usage) for result in results), Amount()) * size.finals
+    return replace(needed, seconds=needed.tokens * known.seconds)
 
 
 def _uses(spec: PipelineSpec, stage: StageSpec, choice: Choice, lengths: Lengths) -> Iterator[Usage]:

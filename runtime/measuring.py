@@ -99,6 +99,12 @@ def joined(first: TrialResult, second: TrialResult) -> TrialResult:
     )
 
 
+def added(first: TrialCounts, second: TrialCounts) -> dict[str, Counts]:
+    """Return the counts of two measurements of one trial together."""
+    stages = dict.fromkeys((*first, *second))
+    return {stage: first.get(stage, Counts()) + second.get(stage, Counts()) for stage in stages}
+
+
 def _cost_of(first: TrialResult, second: TrialResult) -> float | None:
     """Return the mean cost of an item over both."""
     if first.measured_cost is None or second.measured_cost is None:

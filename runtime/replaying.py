@@ -91,6 +91,8 @@ class RecordedWorld:
             NotRecordedError: if that is nothing.
         """
         trial = self._found(allocation, items)
+        if trial is None and allocation in self.trials and set(items) <= set(self.further):
+            return TrialOutcome(failure=Failure("trial", "was not measured in the recorded finals"))
         if trial is None:
             raise NotRecordedError(self._missing(allocation, items))
         if not trial.rows:

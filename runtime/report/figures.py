@@ -117,6 +117,7 @@ class ReportData:
     leader: TrialRow | None
     rivals: tuple[Rival, ...]
     comparisons: int
+    in_finals: bool
     finals: tuple[TrialRow, ...]
     progress: tuple[tuple[int, float | None, float | None], ...]
     stages: tuple[StageFigure, ...]
@@ -156,6 +157,7 @@ def report_data(
         leader=row_of(decision.leader) if decision else None,
         rivals=_rivals(decision, rows),
         comparisons=decision.comparisons if decision else 0,
+        in_finals=decision is not None and decision.in_finals,
         finals=tuple(map(row_of, _finals(archive, direction))),
         progress=tuple(progress(archive, direction)),
         stages=tuple(_stage_figure(stage.name, archive, rows) for stage in spec.model_stages),
@@ -215,7 +217,12 @@ def _rivals(decision: Decision | None, rows: Mapping[int, TrialRow]) -> tuple[Ri
 
 
 def _finals(archive: Archive, direction: Direction) -> list[TrialResult]:
-    return sorted(finalists_of(archive), key=lambda r: (-scored_count(r), -signed(r, direction), r.number))
+    """Return what the finalists scored in all, and after them those that failed."""
+    standing = finalists_of(archive)
+    numbers = {result.number for result in standing}
+    failed = [final for final in archive.finals if final.number not in numbers]
+    ranked = sorted(standing, key=lambda r: (-scored_count(r), -signed(r, direction), r.number))
+    return [*ranked, *failed]
 
 
 def _stage_figure(stage: str, archive: Archive, rows: Mapping[int, TrialRow]) -> StageFigure:

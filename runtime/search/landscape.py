@@ -69,6 +69,22 @@ class Landscape:
         cross = self.coder.kernel(self.coder.encode(allocations), self.codes, self.length)
         return np.asarray(self.level + self.deviation**2 * cross @ self.weights, dtype=np.float64)
 
+    def contrast(self, allocations: Sequence[Allocation]) -> tuple[Array, Array]:
+        """Return the predicted scores, and the standard deviations of their differences to the best of them,
+        (allocations,) each. Takes time and memory in proportion to the allocations.
+        """
+        codes = self.coder.encode(allocations)
+        cross = self.coder.kernel(codes, self.codes, self.length) * self.deviation**2
+        means = np.asarray(self.level + cross @ self.weights, dtype=np.float64)
+        half = np.linalg.solve(self.factor, cross.T)
+        top = int(np.argmax(means))
+        variances = self.deviation**2 - (half**2).sum(axis=0)
+        prior = self.coder.kernel(codes, codes[top : top + 1], self.length)[:, 0] * self.deviation**2
+        shared = prior - half.T @ half[:, top]
+        spread = np.maximum(variances + variances[top] - 2 * shared, 0.0)
+        spread[top] = 0.0
+        return means, np.asarray(np.sqrt(spread), dtype=np.float64)
+
     def predict(self, allocations: Sequence[Allocation]) -> Prediction:
         """Return the joint prediction."""
         codes = self.coder.encode(allocations)

@@ -123,6 +123,35 @@ def test_a_trial_that_would_leave_nothing_for_the_finals_does_not_begin():
     assert outcome.archive.finals
 
 
+def test_a_few_items_that_fail_or_cost_more_do_not_put_a_finalist_out():
+    answer = solved(coupled)
+
+    def worse(number, plan, items):
+        outcome = answer(number, plan, items)
+        if not items[0].id.startswith("f"):
+            return outcome
+        first, *others = outcome.items
+        broken = {name: replace(stage, score=None, problem="503") for name, stage in first.stages.items()}
+        dear = (
+            replace(i, stages={n: replace(s, usage=s.usage + s.usage) for n, s in i.stages.items()})
+            for i in others
+        )
+        return TrialOutcome((ItemOutcome(first.item, broken), *dear))
+
+    outcome = run_search(context(executor=FakeExecutor(worse), further=FURTHER))
+    assert {final.state for final in outcome.archive.finals} == {TrialState.COMPLETE}
+
+
+def test_limits_in_seconds_are_reckoned_with_in_the_finals():
+    free = run_search(context(holdout=(), further=FURTHER))
+    trials = sum(result.drawn.seconds for result in free.archive.results)
+    limits = replace(SPEC.search.limits, gpu_seconds=trials * 1.01)
+    limited = replace(SPEC, search=replace(SPEC.search, limits=limits))
+    executor = FakeExecutor(solved(coupled))
+    outcome = run_search(context(limited, executor=executor, holdout=(), further=FURTHER))
+    assert sum(r.drawn.seconds for r in (*outcome.archive.results, *outcome.archive.finals)) <= trials * 1.01
+
+
 def test_a_failure_of_more_than_a_trial_ends_the_finals_early():
     answer = solved(coupled)
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 from agenttts.runtime.deciding import decide
 from agenttts.runtime.estimating import ranking
 from agenttts.runtime.history import History
+from agenttts.runtime.measuring import Measurement
 from agenttts.runtime.records import Archive, Proposal, TrialResult, TrialState
 from agenttts.runtime.statistics import mean, standard_error
 
@@ -19,10 +20,11 @@ def trial(number: int, right: int, samples: int, cost: float = 1.0, **fields: ob
     return result(number, scores, cost=cost, proposal=proposal, **fields)
 
 
-def final(entry: TrialResult, right: int, items: int = 100) -> TrialResult:
+def final(entry: TrialResult, right: int, items: int = 100, **fields: object) -> Measurement:
     values = [float(n < right) for n in range(items)]
     table = {f"further{n}": value for n, value in enumerate(values)}
-    return replace(entry, scores=table, score=mean(values), standard_error=standard_error(values))
+    scored = replace(entry, scores=table, score=mean(values), standard_error=standard_error(values))
+    return Measurement(replace(scored, **fields))
 
 
 def test_a_lucky_trial_among_worse_neighbours_is_estimated_lower_than_it_scored():
@@ -70,11 +72,32 @@ def test_a_trial_that_left_the_finals_early_cannot_win():
 
 
 def test_a_trial_that_failed_in_the_finals_cannot_win():
+    one, two, three = trial(1, 30, 10), trial(2, 26, 12), trial(3, 26, 14)
+    broken = final(one, 90, state=TrialState.FAILED)
+    history = History(archive(one, two, three)).settled([broken, final(two, 60), final(three, 50)])
+    decision = decide(SPEC, history.archive)
+    assert decision.winner.number == 2 and decision.in_finals
+
+
+def test_a_finalist_whose_cost_over_all_items_breaks_the_budget_cannot_win():
+    one, two, three = trial(1, 30, 10), trial(2, 26, 12), trial(3, 26, 14)
+    dear = final(one, 90, measured_cost=2 * SPEC.budget.per_item)
+    history = History(archive(one, two, three)).settled([dear, final(two, 60), final(three, 50)])
+    assert decide(SPEC, history.archive).winner.number == 2
+
+
+def test_a_few_dear_items_in_the_finals_do_not_break_the_budget():
     one, two = trial(1, 30, 10), trial(2, 26, 12)
-    broken = replace(final(one, 90), state=TrialState.FAILED)
-    assert (
-        decide(SPEC, History(archive(one, two)).settled([broken, final(two, 60)]).archive).winner.number == 2
-    )
+    dear = final(one, 3, items=3, measured_cost=1.5 * SPEC.budget.per_item)
+    decision = decide(SPEC, History(archive(one, two)).settled([dear, final(two, 1, items=3)]).archive)
+    assert decision.winner.number == 1 and decision.in_finals
+
+
+def test_one_finalist_alone_is_compared_with_the_others_by_estimate():
+    one, two = trial(1, 30, 10), trial(2, 26, 12)
+    broken = final(one, 90, state=TrialState.FAILED)
+    decision = decide(SPEC, History(archive(one, two)).settled([broken, final(two, 10)]).archive)
+    assert not decision.in_finals
 
 
 def test_without_a_complete_trial_there_is_no_decision():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from agenttts.runtime.heats import FINALISTS, evaluations, next_heat
 from agenttts.runtime.history import History
+from agenttts.runtime.measuring import Measurement
 from agenttts.runtime.records import Archive, Item, Proposal, TrialResult, TrialState
 from agenttts.runtime.statistics import mean, standard_error
 from agenttts.spec.model import PipelineSpec
@@ -33,10 +34,12 @@ def trials(count: int = 12) -> Archive:
     return archive(*(trial(n, 5 + n % 11) for n in range(1, count + 1)))
 
 
-def scored(entry: TrialResult, items: tuple[Item, ...], right: float) -> TrialResult:
+def scored(entry: TrialResult, items: tuple[Item, ...], right: float) -> Measurement:
     values = [float(n < right * len(items)) for n in range(len(items))]
     table = {item.id: value for item, value in zip(items, values, strict=True)}
-    return replace(entry, scores=table, score=mean(values), standard_error=standard_error(values))
+    return Measurement(
+        replace(entry, scores=table, score=mean(values), standard_error=standard_error(values))
+    )
 
 
 def run(history: History, right, share: float = 0.5, further=FURTHER) -> list[tuple[History, tuple, tuple]]:
@@ -91,7 +94,7 @@ def test_a_finalist_that_fails_is_out():
     heat = next_heat(spec(), trials(), FURTHER)
     broken = heat.trials[0].number
     history = History(trials()).settled(
-        replace(entry, state=TrialState.FAILED, scores={}, score=None)
+        Measurement(replace(entry, state=TrialState.FAILED, scores={}, score=None))
         if entry.number == broken
         else scored(entry, heat.items, 0.5)
         for entry in heat.trials
