@@ -19,7 +19,7 @@ PROBATION = 4
 """An agent without trust is asked for one place in so many batches, so that it can earn some again."""
 PROBATION_SINGLE = 6
 COUNTED = (TrialState.COMPLETE, TrialState.DROPPED)
-"""Whose score counts: a trial that broke the budget, or failed, cannot be the answer, however good its score."""
+"""Whose score counts: a trial that broke the budget, or failed, is no answer, however good its score."""
 ENOUGH = 0.5
 """Trust with which there is always a place, and single proposals are shared with the rules in turn."""
 

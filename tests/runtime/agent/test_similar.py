@@ -21,13 +21,12 @@ def journal(tmp_path):
         yield journal
 
 
-def begin(journal, folder, name, *texts):
+def begin(journal, folder, name, *texts, **facts):
     """A search of that id with these guidelines."""
     lay_out(folder)
     loaded = load_and_check(folder / "pipeline.json")
-    journal.append(
-        name, "search_started", facts_of(loaded.text, loaded.files, Overrides(), folder=str(folder))
-    )
+    begun = facts_of(loaded.text, loaded.files, Overrides(), folder=str(folder), **facts)
+    journal.append(name, "search_started", begun)
     teach(journal, name, *texts)
     return loaded.spec
 
@@ -70,6 +69,13 @@ def test_a_search_that_is_not_there_or_learned_nothing_is_refused(tmp_path, jour
         with_similar(asking(spec, "x"), journal, ())
     with pytest.raises(OptionError, match=r"/search/options/similar: .*'mute' wrote no guidelines"):
         with_similar(asking(spec, "mute"), journal, ())
+
+
+def test_guidelines_about_simulated_models_are_refused(tmp_path, journal):
+    simulation = {"config": "sim.json", "digest": "sha256:abc", "models": ["small"]}
+    spec = begin(journal, tmp_path, "made-up", "Begin small.", simulated=simulation)
+    with pytest.raises(OptionError, match=r"/search/options/similar: .*'made-up' were simulated"):
+        with_similar(asking(spec, "made-up"), journal, ())
 
 
 @pytest.mark.parametrize(
