@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,36 @@ def test_nothing_is_overwritten_without_force(folder: Path) -> None:
     assert (folder / "new" / "pipeline.json").read_text() == "mine"
     assert init("new", "--yes", "--force").exit_code == 0
     whole("new")
+
+
+def test_force_replaces_a_link_and_leaves_what_it_points_to(folder: Path) -> None:
+    (folder / "new").mkdir()
+    (folder / "elsewhere.json").write_text("precious")
+    (folder / "new" / "pipeline.json").symlink_to(folder / "elsewhere.json")
+    assert init("new", "--yes", "--force").exit_code == 0
+    assert (folder / "elsewhere.json").read_text() == "precious"
+    assert not (folder / "new" / "pipeline.json").is_symlink()
+    whole("new")
+
+
+def test_a_file_that_cannot_be_written_whole_stays_as_it_was(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "new").mkdir()
+    (folder / "new" / "pipeline.json").write_text("mine")
+
+    replace = Path.replace
+
+    def full(partial: Path, target: Path) -> Path:
+        if target.parent.name == "new":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replace(partial, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    done = init("new", "--yes", "--force")
+    assert (done.exit_code, "cannot be written" in done.stderr) == (2, True)
+    assert (folder / "new" / "pipeline.json").read_text() == "mine"
+    assert not [path for path in (folder / "new").iterdir() if path.name.startswith(".")]
 
 
 def test_the_same_again_changes_nothing_and_is_no_conflict() -> None:
