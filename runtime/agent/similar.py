@@ -39,7 +39,15 @@ def with_similar(spec: PipelineSpec, journal: Journal, events: Sequence[Event]) 
     if name is None:
         return spec
     begun: Any = events[0].payload if events else {}
-    texts: Json = begun.get(FACT) or _guidelines(journal, name)
+    return _told(spec, begun.get(FACT) or _guidelines(journal, name))
+
+
+def with_recorded(spec: PipelineSpec, texts: Sequence[str]) -> PipelineSpec:
+    """Return a recorded spec with the guidelines of its recording in place of the id, if it has any."""
+    return _told(spec, list(texts)) if texts and named_search(spec) is not None else spec
+
+
+def _told(spec: PipelineSpec, texts: Json) -> PipelineSpec:
     options: dict[str, Json] = {**spec.search.options, "similar": texts}
     return replace(spec, search=replace(spec.search, options=options))
 

@@ -7,12 +7,15 @@ import pytest
 
 from agenttts.runtime.agent.similar import FACT, named_search, with_similar
 from agenttts.runtime.checking import load_and_check
+from agenttts.runtime.exporting import what_was_searched
 from agenttts.runtime.history import encode_guidelines
 from agenttts.runtime.options import OptionError
+from agenttts.runtime.recording import read_recording, write_recording
 from agenttts.runtime.records import Guideline
-from agenttts.runtime.searches import Overrides, facts_of
+from agenttts.runtime.searches import Overrides, facts_of, read_search
 from agenttts.runtime.store.journal import Journal
 from tests.cli.test_mistakes import lay_out
+from tests.runtime.results import result
 
 
 @pytest.fixture
@@ -76,6 +79,14 @@ def test_guidelines_about_simulated_models_are_refused(tmp_path, journal):
     spec = begin(journal, tmp_path, "made-up", "Begin small.", simulated=simulation)
     with pytest.raises(OptionError, match=r"/search/options/similar: .*'made-up' were simulated"):
         with_similar(asking(spec, "made-up"), journal, ())
+
+
+def test_what_a_search_began_with_is_exported_and_read_back(tmp_path, journal):
+    texts = ["Begin small.", "Spend late."]
+    begin(journal, tmp_path, "second", similar=texts, data_digest="sha256:1")
+    searched = what_was_searched(read_search(journal, "second"))
+    write_recording(tmp_path / "r.parquet", searched, [(result(1, [1.0]), ())])
+    assert read_recording(tmp_path / "r.parquet").searched.similar == ("Begin small.", "Spend late.")
 
 
 @pytest.mark.parametrize(
