@@ -63,6 +63,15 @@ def test_the_file_that_is_read_is_never_overwritten(tmp_path: Path, run: Run, li
     assert (tmp_path / "rows.jsonl").read_bytes() == before
 
 
+def test_nor_is_a_file_that_is_read_beside_it(tmp_path: Path, run: Run) -> None:
+    lay_out(tmp_path, GOOD)
+    (tmp_path / "triples.jsonl").write_text("precious")
+    named = ("cwq", "rows.jsonl", "triples.jsonl", "--triples", "triples.jsonl", "--force")
+    done = run("items", "convert", *named)
+    assert (done.code, "it is the file that is read (triples.jsonl)" in done.err) == (2, True)
+    assert (tmp_path / "triples.jsonl").read_text() == "precious"
+
+
 def test_malformed_rows_can_be_left_out_and_are_counted(tmp_path: Path, run: Run) -> None:
     lay_out(tmp_path, GOOD, {"name": "x"}, GOOD)
     done = run("items", "convert", "srdd", "rows.jsonl", "items.jsonl", "--skip-malformed", "--json")
