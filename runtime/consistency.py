@@ -6,7 +6,7 @@ A stage, not a metric: metrics are pure, and this waits for a server that may fa
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -17,8 +17,11 @@ from agenttts.runtime.program_text import files_of, without_comments
 from agenttts.runtime.records import StageInput
 from agenttts.runtime.secret import MissingSecretError, Secret
 from agenttts.runtime.values import text_of
-from agenttts.spec.model import Json
+from agenttts.spec.model import Json, Plugin
 
+NAME = "consistency"
+ENDPOINT = ("base_url", "model", "api_key_env")
+"""Options that say whom to ask."""
 REMEMBERED = 2048
 
 
@@ -106,4 +109,15 @@ def consistency(options: Options) -> Function:
     return Consistency(field, stage, Asked(url, required_text(options, "model"), key_env, timeout_s))
 
 
-FUNCTIONS: dict[str, FunctionFactory] = {"consistency": consistency}
+def asks(plugin: Plugin | None) -> bool:
+    """Tell whether a plug-in is this function with an endpoint."""
+    return plugin is not None and plugin.name == NAME and plugin.options.get("base_url") is not None
+
+
+def unasked(plugin: Plugin) -> Plugin:
+    """Return the plug-in without its endpoint: it asks nothing, and leaves every item unscored."""
+    kept = {name: value for name, value in plugin.options.items() if name not in ENDPOINT}
+    return replace(plugin, options=kept)
+
+
+FUNCTIONS: dict[str, FunctionFactory] = {NAME: consistency}

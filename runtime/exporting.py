@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from agenttts.runtime.agent.similar import FACT
 from agenttts.runtime.history import Event, History, replay
 from agenttts.runtime.recording import Searched, Trial, outcomes_of
 from agenttts.runtime.records import TrialResult
@@ -19,7 +20,10 @@ def what_was_searched(recorded: Recorded) -> Searched:
         for results in (archive.results, archive.finals)
     )
     digest, models = facts["data_digest"], recorded.simulation
-    return Searched(facts["spec"], facts["files"], facts["overrides"], digest, items, further, models)
+    similar = tuple(facts.get(FACT, ()))
+    return Searched(
+        facts["spec"], facts["files"], facts["overrides"], digest, items, further, models, similar
+    )
 
 
 def trials_of(events: Iterable[Event]) -> tuple[Trial, ...]:

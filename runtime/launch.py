@@ -40,7 +40,7 @@ from agenttts.runtime.searches import (
     search_id_for,
 )
 from agenttts.runtime.session import Session, workers
-from agenttts.runtime.simulated import SimulatedModels
+from agenttts.runtime.simulated import SimulatedModels, asking, silent
 from agenttts.runtime.spec_files import Loaded
 from agenttts.runtime.store.claims import Claims
 from agenttts.runtime.store.journal import Event, Journal
@@ -101,7 +101,7 @@ def launch(request: Launch, listener: ProgressListener) -> Launched:
     """Run a search, or go on with it, and write its report."""
     assert request.loaded.spec is not None
     spec = request.spec
-    _refuse_agentless(request)
+    _refuse_pointless(request)
     wanted = wanted_agent(spec, os.environ)
     if named_search(spec) is None:
         _searcher(spec)(Space.of(spec, Lengths.planned(spec)))  # refuses wrong options before anything starts
@@ -145,8 +145,8 @@ def _search(request: Launch, opened: _Open, listener: ProgressListener) -> Searc
     session = Session(search_id, _ends_at(spec, events), request.simulated)
     if request.simulation is not None:
         listener.noted(notice(request.simulation))
-        if request.loaded.spec is not None and request.loaded.spec.search.agent is not None:
-            listener.noted("the search agent is a real model, and is not asked: the rules decide")
+        for words in silent(request.loaded.spec) if request.loaded.spec else ():
+            listener.noted(words)
     with (
         workers(spec, request.home, request.store_url, request.ray_address, session) as executor,
         asked_to_stop() as stop,
@@ -181,10 +181,17 @@ def _search(request: Launch, opened: _Open, listener: ProgressListener) -> Searc
         )
 
 
-def _refuse_agentless(request: Launch) -> None:
-    """Refuse a searcher that is nothing without its language model, where nothing real may be asked."""
-    searcher = request.spec.search.searcher
-    if request.simulated is not None and searcher in AGENT_SEARCHERS:
+def _refuse_pointless(request: Launch) -> None:
+    """Refuse a searcher that is nothing without its language model, and an objective that is nothing without
+    its endpoint, where nothing real may be asked.
+    """
+    if request.simulated is None or request.loaded.spec is None:
+        return
+    searcher, stage = request.spec.search.searcher, request.spec.objective.stage
+    if stage in asking(request.loaded.spec):
+        what = f"--simulated: the objective, stage {stage!r}, asks a real endpoint, which is not simulated"
+        raise OptionError(f"{what}: no item would have a score. Name another stage in /objective/stage.")
+    if searcher in AGENT_SEARCHERS:
         what = f"--simulated: the searcher {searcher!r} needs a language model, which is not simulated"
         raise OptionError(f"{what}. Take another, e.g. --searcher agenttts.")
 

@@ -37,7 +37,7 @@ class RecordingError(ValueError):
 class Searched:
     """What was searched: the spec's text, its prompt files, what the command line changed (as
     `Overrides.document`), the digest of the items, and their ids in order. further: those of the finals.
-    simulation: what simulated the models.
+    simulation: what simulated the models. similar: guidelines of another search that it began with.
     """
 
     spec: str
@@ -47,6 +47,7 @@ class Searched:
     items: tuple[str, ...]
     further: tuple[str, ...] = ()
     simulation: Mapping[str, Any] | None = None
+    similar: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,7 @@ def _document(searched: Searched) -> bytes:
         "items": list(searched.items),
         **({"further": list(searched.further)} if searched.further else {}),
         **({"simulated": dict(searched.simulation)} if searched.simulation else {}),
+        **({"similar": list(searched.similar)} if searched.similar else {}),
     }
     return json.dumps(document, sort_keys=True).encode()
 
@@ -241,7 +243,10 @@ def _searched(text: bytes) -> Searched:
         raise RecordingError(f"a recording of format {given['format']!r}, this version reads {FORMAT}")
     items, further = tuple(given["items"]), tuple(given.get("further", ()))
     digest, models = given["data_digest"], given.get("simulated")
-    return Searched(given["spec"], given["files"], given["overrides"], digest, items, further, models)
+    similar = tuple(given.get("similar", ()))
+    return Searched(
+        given["spec"], given["files"], given["overrides"], digest, items, further, models, similar
+    )
 
 
 def _recording(searched: Searched, table: Any) -> Recording:

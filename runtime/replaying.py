@@ -17,6 +17,7 @@ import numpy as np
 from agenttts.compiler.allocation import Allocation
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
+from agenttts.runtime.agent.similar import with_recorded
 from agenttts.runtime.blocks import Failure, TrialOutcome
 from agenttts.runtime.checking import catalog
 from agenttts.runtime.decision import LEAST_COVERAGE
@@ -163,7 +164,7 @@ def _spec(recording: Recording) -> PipelineSpec:
     checked = check(searched.spec, searched.files, plugins(), catalog())
     if checked.spec is None:
         raise RecordingError(f"the recorded spec is not valid here: {checked.problems[0]}")
-    spec = Overrides.read(searched.overrides).apply(checked.spec)
+    spec = with_recorded(Overrides.read(searched.overrides).apply(checked.spec), searched.similar)
     return replace(spec, search=replace(spec.search, limits=Limits()))
 
 

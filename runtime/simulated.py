@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from agenttts.runtime.consistency import asks, unasked
 from agenttts.runtime.data import DataSet
 from agenttts.runtime.faults.config import ConfigError
 from agenttts.runtime.faults.loading import Loaded, read_provider
 from agenttts.runtime.records import Item
-from agenttts.spec.model import ModelSpec, PipelineSpec
+from agenttts.spec.model import ModelSpec, PipelineSpec, StageSpec
 from agenttts.spec.problem import Problem
 from agenttts.spec.words import names
 
@@ -38,9 +39,12 @@ class SimulatedModels:
     models: tuple[str, ...]
 
     def apply(self, spec: PipelineSpec) -> PipelineSpec:
-        """Return the spec with simulated models and without a search agent: nothing real is asked."""
+        """Return the spec with simulated models, without a search agent, and without the endpoint of a
+        function: nothing real is asked.
+        """
         models = tuple(self._model(model) for model in spec.models)
-        return replace(spec, models=models, search=replace(spec.search, agent=None))
+        stages = tuple(_unasked(stage) for stage in spec.stages)
+        return replace(spec, models=models, stages=stages, search=replace(spec.search, agent=None))
 
     def _model(self, model: ModelSpec) -> ModelSpec:
         """Return the model with another identity. It keeps what costs are planned with."""
@@ -52,6 +56,25 @@ class SimulatedModels:
     def document(self) -> dict[str, Any]:
         """Return what the journal keeps, and every output shows."""
         return {"config": str(self.config), "digest": self.digest, "models": list(self.models)}
+
+
+def _unasked(stage: StageSpec) -> StageSpec:
+    asked = stage.function if asks(stage.function) else None
+    return stage if asked is None else replace(stage, function=unasked(asked))
+
+
+def asking(spec: PipelineSpec) -> tuple[str, ...]:
+    """Return the names of the stages whose function asks an endpoint, which a simulation leaves unscored."""
+    return tuple(stage.name for stage in spec.stages if asks(stage.function))
+
+
+def silent(spec: PipelineSpec) -> tuple[str, ...]:
+    """Return, in words, whom a simulation does not ask although a spec, as its file has it, says so."""
+    agent = (
+        ["the search agent is a real model, and is not asked: the rules decide"] if spec.search.agent else []
+    )
+    what = "would ask a real endpoint, and does not: it leaves every item unscored"
+    return (*agent, *(f"stage '{name}' {what}" for name in asking(spec)))
 
 
 def read_simulated(config: Path, spec: PipelineSpec, items: Iterable[Item]) -> SimulatedModels:

@@ -234,7 +234,7 @@ def test_a_search_of_20_trials_runs_on_an_excerpt_of_the_real_data(tmp_path: Pat
     source, folder = shared_data(file), tmp_path / name
     options = tuple(str(shared_data(one)) if one.endswith(".json") else one for one in options)
     shutil.copytree(EXAMPLES / name, folder)
-    converted = call_in(folder, "items", "convert", name, str(source), "items.jsonl", *options)
+    converted = call_in(folder, "items", "convert", name, str(source), "items.jsonl", "--force", *options)
     assert converted.code == 0, converted.err
     lay_out_excerpt(folder, without_arguments=file == "tmdb_tools.jsonl")
     assert call_in(folder, "check", "pipeline.json").code == 0

@@ -150,9 +150,12 @@ def mlcopilot(
     """Build the baseline in two phases that begins with the guidelines of a similar search.
 
     Raises:
-        OptionError: if the option `similar` is no list of texts.
+        OptionError: if the option `similar` is no list of texts; ids are replaced by these before.
     """
     similar = options.get("similar")
+    if isinstance(similar, str) and similar:
+        what = f"the guidelines of the search {similar!r} are not in the recording"
+        raise OptionError(f"/search/options/similar: {what}. Export it again, or take another searcher.")
     texts = [text for text in similar if isinstance(text, str)] if isinstance(similar, list) else []
     if not texts:
         what = f"must be a list of guidelines, or the id of a search of the store, got {similar!r}"

@@ -33,22 +33,34 @@ def with_similar(spec: PipelineSpec, journal: Journal, events: Sequence[Event]) 
     """Return the spec with the guidelines in place of the id. events: those the search has already.
 
     Raises:
-        OptionError: if there is no such search, or it wrote no guidelines.
+        OptionError: if there is no such search, it wrote no guidelines, or its models were simulated.
     """
     name = named_search(spec)
     if name is None:
         return spec
     begun: Any = events[0].payload if events else {}
-    texts: Json = begun.get(FACT) or _guidelines(journal, name)
+    return _told(spec, begun.get(FACT) or _guidelines(journal, name))
+
+
+def with_recorded(spec: PipelineSpec, texts: Sequence[str]) -> PipelineSpec:
+    """Return a recorded spec with the guidelines of its recording in place of the id, if it has any."""
+    return _told(spec, list(texts)) if texts and named_search(spec) is not None else spec
+
+
+def _told(spec: PipelineSpec, texts: Json) -> PipelineSpec:
     options: dict[str, Json] = {**spec.search.options, "similar": texts}
     return replace(spec, search=replace(spec.search, options=options))
 
 
 def _guidelines(journal: Journal, name: str) -> list[Json]:
     try:
-        found = read_search(journal, name).archive.guidelines
+        named = read_search(journal, name)
     except UnknownSearchError as error:
         raise OptionError(f"{POINTER}: {error} Write an id that `agenttts list` shows.") from error
+    if named.simulation is not None:  # who asks for guidelines is real: no agent is ever simulated
+        what = f"the models of the search {name!r} were simulated, so it learned nothing about real ones"
+        raise OptionError(f"{POINTER}: {what}. Name a search with real models, or give texts of your own.")
+    found = named.archive.guidelines
     if not found:
         what = f"the search {name!r} wrote no guidelines"
         raise OptionError(f"{POINTER}: {what}. Name one that ran a few batches.")

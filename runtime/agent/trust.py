@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 from agenttts.compiler.allocation import Allocation
 from agenttts.runtime.decision import Direction
-from agenttts.runtime.records import Archive, TrialResult
+from agenttts.runtime.records import Archive, TrialResult, TrialState
 
 LATEST = 12
 """Trials of each side that are compared: an agent may learn, and may go astray."""
@@ -18,6 +18,8 @@ PRIOR_TRIALS, PRIOR_SHARE = 2.0, 0.25
 PROBATION = 4
 """An agent without trust is asked for one place in so many batches, so that it can earn some again."""
 PROBATION_SINGLE = 6
+COUNTED = (TrialState.COMPLETE, TrialState.DROPPED)
+"""Whose score counts: a trial that broke the budget, or failed, is no answer, however good its score."""
 ENOUGH = 0.5
 """Trust with which there is always a place, and single proposals are shared with the rules in turn."""
 
@@ -51,8 +53,9 @@ def places(archive: Archive, count: int, earned: float, batch: int) -> int:
 
 
 def _value(result: TrialResult, sign: float) -> float:
-    """Return a trial's score, more is better; one without a score loses against all others."""
-    return float("-inf") if result.score is None else sign * result.score
+    """Return a trial's score, more is better; one that does not count loses against all that do."""
+    counts = result.state in COUNTED and result.score is not None
+    return sign * float(result.score or 0.0) if counts else float("-inf")
 
 
 def _won(value: float, others: Sequence[float]) -> float:

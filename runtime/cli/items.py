@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -52,15 +52,18 @@ def items() -> None:
 @click.option("--tools", type=FILE, help="taskbench: tool_desc.json. Default: the one beside IN.")
 @click.option("--limit", type=click.IntRange(min=1), help="Stop after so many items.")
 @click.option("--skip-malformed", is_flag=True, help="Leave malformed rows out, and say so.")
+@click.option("--force", is_flag=True, help="Overwrite OUT, if it is there.")
 @common.JSON
 def convert(name: str, source: Path, output: Path, limit: int | None, **options: Any) -> None:
     """Convert a published data set to items: JSON Lines, whole or not at all.
 
     Every malformed row is named on stderr. One of them, and nothing is written and the exit code is 1, unless
-    --skip-malformed is given.
+    --skip-malformed is given. OUT may be none of the files that are read, and is not overwritten without
+    --force.
     """
-    as_json, skip = options.pop("as_json"), options.pop("skip_malformed")
+    as_json, skip, force = (options.pop(option) for option in ("as_json", "skip_malformed", "force"))
     source, options["tools"] = _found(name, source, options["tools"])
+    _free(output, (source, *(options[extra] for extra in ("aliases", "triples", "tools"))), force)
     settings = _settings(**options)
     common.check_output(output)
     tally = _converted(name, source, output, settings, limit, skip)
@@ -81,6 +84,20 @@ def _found(name: str, source: Path, tools: Path | None) -> tuple[Path, Path | No
             what = f"{tools}: there is no description of the tools. Name it with --tools FILE."
             raise common.Stop(what, common.Exit.MISTAKE)
     return source, tools
+
+
+def _free(output: Path, read: Iterable[Path | None], force: bool) -> None:
+    """Refuse an output that is one of the files to read, by whatever name, or that is there and may not be
+    overwritten.
+    """
+    there = output.exists()
+    for path in read:
+        if there and path is not None and path.exists() and output.samefile(path):
+            what = f"{output}: it is the file that is read ({path}), which would be lost"
+            raise common.Stop(f"{what}. Name another OUT.", common.Exit.MISTAKE)
+    if output.is_file() and not force:
+        what = f"{output}: is there already. Name another OUT, or overwrite it with --force."
+        raise common.Stop(what, common.Exit.MISTAKE)
 
 
 def _settings(

@@ -84,13 +84,16 @@ def _further(world: RecordedWorld, exact: bool) -> tuple[str, ...]:
 
 def _simulated(path: Path, world: RecordedWorld, search: dict[str, Any]) -> Simulated:
     from agenttts.compiler.errors import CompileError
+    from agenttts.runtime.options import OptionError
     from agenttts.runtime.replaying import NothingRecordedError, NotRecordedError
+    from agenttts.runtime.search.protocol import SearcherError
     from agenttts.runtime.search.registry import UnknownSearcherError
     from agenttts.runtime.simulation import simulate
 
+    unusable = (UnknownSearcherError, SearcherError, OptionError, CompileError)
     try:
         return simulate(world, **search)
-    except (NotRecordedError, NothingRecordedError, UnknownSearcherError, CompileError) as error:
+    except (NotRecordedError, NothingRecordedError, *unusable) as error:
         raise common.Stop(f"{path}: {error}", common.Exit.MISTAKE) from None
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.runtime.decision import Direction
@@ -27,13 +27,14 @@ Intervals = Mapping[Allocation, Interval | None]
 
 @dataclass(frozen=True, slots=True)
 class PilotHeader:
-    """What the archive does not know. finished: when, as text."""
+    """What the archive does not know. finished: when, as text. simulation: what simulated the models."""
 
     search_id: str
     status: str
     finished: str
     spent: Usage
     version: str = ""
+    simulation: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

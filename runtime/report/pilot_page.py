@@ -42,6 +42,7 @@ def pilot_page(recorded: Recorded, ended: float) -> str:
         finished=datetime.fromtimestamp(ended, UTC).strftime("%Y-%m-%d %H:%M UTC"),
         spent=recorded.spent or sum((result.drawn for result in recorded.archive.results), Usage()),
         version=recorded.facts["version"],
+        simulation=recorded.simulation,
     )
     found = find(spec, plan, recorded.archive)
     return render_pilot(pilot_data(spec, plan, found, recorded.archive, header))

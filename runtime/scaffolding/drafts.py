@@ -19,6 +19,8 @@ ANSWER = "Answer in as few words as possible."
 WRAPPING_TOKENS = 24
 """Tokens of a prompt besides the item's own texts."""
 FEWEST_OUTPUT = 16
+ITEMS = 50
+"""Items of a trial, as in the paper: what a search costs must not grow with the file that somebody has."""
 SKILLS = (0.5, 0.8)
 """Simulated skills of the smallest and of the largest model."""
 
@@ -54,6 +56,12 @@ class Source:
     fields: Mapping[str, str]
     parts: Mapping[str, Any]
 
+    @property
+    def searched(self) -> int:
+        """The number of rows of the search part."""
+        first, last = self.parts["search"]["rows"]
+        return int(last - first)
+
     def document(self) -> dict[str, Any]:
         """Return `/data` of a spec."""
         return {
@@ -75,11 +83,11 @@ def slug(text: str) -> str:
 
 
 def with_data(document: Mapping[str, Any], name: str, source: Source) -> dict[str, Any]:
-    """Return a template's spec under another name and on other data."""
-    first, last = source.parts["search"]["rows"]
+    """Return a template's spec under another name and on other data, with no more items in a trial than the
+    template has, or than `ITEMS`.
+    """
     search = dict(document.get("search", {}))
-    if "items" in search:
-        search["items"] = min(search["items"], last - first)
+    search["items"] = min(search.get("items", ITEMS), source.searched)
     return {**document, "name": name, "data": source.document(), "search": search}
 
 
@@ -100,7 +108,7 @@ def drafted(name: str, source: Source, items: Sequence[Mapping[str, Json]], at: 
         "models": {name: _model(model, at) for name, model in models.items()},
         "stages": stages,
         "objective": {"stage": "answer"},
-        "search": {"trials": 20, "batch": 5, "seed": 1},
+        "search": {"trials": 20, "batch": 5, "items": min(ITEMS, source.searched), "seed": 1},
     }
     return {**document, "budget": _budget(stages, max(at.sizes.values()))}
 

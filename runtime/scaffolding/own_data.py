@@ -14,6 +14,8 @@ from agenttts.spec.paths import format_of
 from agenttts.spec.words import names, show
 
 ITEMS = "items.jsonl"
+MOST_HELD_OUT = 200
+"""Items of the check at the end: each is paid for, and more of them hardly narrow its interval."""
 FORMATS = "jsonl, json, csv or parquet"
 
 
@@ -128,12 +130,15 @@ def _free(name: str, taken: Iterable[str]) -> str:
 
 
 def parts_of(count: int) -> dict[str, Any]:
-    """Return which rows are searched and which are held out: halves, from four rows on.
+    """Return which rows are searched and which are held out: half of them, from four rows on, but at most
+    `MOST_HELD_OUT`.
 
     >>> parts_of(5)
     {'search': {'rows': [0, 3]}, 'holdout': {'rows': [3, 5]}}
+    >>> parts_of(10_000)
+    {'search': {'rows': [0, 9800]}, 'holdout': {'rows': [9800, 10000]}}
     """
-    half = (count + 1) // 2
+    searched = count - min(count // 2, MOST_HELD_OUT)
     if count < 4:
         return {"search": {"rows": [0, count]}}
-    return {"search": {"rows": [0, half]}, "holdout": {"rows": [half, count]}}
+    return {"search": {"rows": [0, searched]}, "holdout": {"rows": [searched, count]}}

@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from agenttts.runtime.files import write_bytes
+
 
 @contextlib.contextmanager
 def laid_out(files: Mapping[str, bytes]) -> Iterator[Path]:
@@ -28,8 +30,8 @@ def _differs(path: Path, content: bytes) -> bool:
 
 
 def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write the files; folders are created."""
+    """Write the files, each whole or not at all; folders are created, equal files left alone."""
     for name, content in files.items():
         path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        if not path.exists() or _differs(path, content):
+            write_bytes(path, content)

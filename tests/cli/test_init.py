@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,32 @@ def test_own_items_and_models_give_a_pipeline_that_can_be_simulated() -> None:
     assert "--simulated simulated.json" in done.stdout
 
 
+@pytest.mark.parametrize("template", ["own", *(template.name for template in templates())])
+def test_a_large_file_makes_no_large_bill(template: str) -> None:
+    rows = [{"question": f"Who is {n}?", "answer": f"name{n}"} for n in range(1000)]
+    if template != "own":
+        found = next(one for one in templates() if one.name == template)
+        row = {field: found.first_item[field] for field in found.document["data"]["fields"]}
+        shown = next(field for field in ("question", "request", "task") if field in row)
+        rows = [{**row, shown: f"{row[shown]} {n}"} for n in range(1000)]
+    write("mine.jsonl", rows)
+    done = init("new", "--template", template, "--data", "mine.jsonl", "--yes")
+    assert done.exit_code == 0, done.output
+    for path in Path("new").glob("*.json"):
+        spec = json.loads(path.read_text("utf-8"))
+        if "stages" in spec:
+            assert spec["search"]["items"] == (100 if "two-hop" in template else 50)
+            assert (spec["data"]["search"], spec["data"]["holdout"]) == (
+                {"rows": [0, 800]},
+                {"rows": [800, 1000]},
+            )
+
+
+def test_a_trial_has_no_more_items_than_are_searched() -> None:
+    assert init("new", *OWN).exit_code == 0
+    assert whole("new")["search"]["items"] == 3
+
+
 def test_every_spec_of_a_template_is_put_on_own_items(tmp_path: Path) -> None:
     folder = tmp_path / "some" / "thing"
     folder.mkdir(parents=True)
@@ -178,6 +205,36 @@ def test_nothing_is_overwritten_without_force(folder: Path) -> None:
     assert (folder / "new" / "pipeline.json").read_text() == "mine"
     assert init("new", "--yes", "--force").exit_code == 0
     whole("new")
+
+
+def test_force_replaces_a_link_and_leaves_what_it_points_to(folder: Path) -> None:
+    (folder / "new").mkdir()
+    (folder / "elsewhere.json").write_text("precious")
+    (folder / "new" / "pipeline.json").symlink_to(folder / "elsewhere.json")
+    assert init("new", "--yes", "--force").exit_code == 0
+    assert (folder / "elsewhere.json").read_text() == "precious"
+    assert not (folder / "new" / "pipeline.json").is_symlink()
+    whole("new")
+
+
+def test_a_file_that_cannot_be_written_whole_stays_as_it_was(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "new").mkdir()
+    (folder / "new" / "pipeline.json").write_text("mine")
+
+    replace = Path.replace
+
+    def full(partial: Path, target: Path) -> Path:
+        if target.parent.name == "new":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replace(partial, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    done = init("new", "--yes", "--force")
+    assert (done.exit_code, "cannot be written" in done.stderr) == (2, True)
+    assert (folder / "new" / "pipeline.json").read_text() == "mine"
+    assert not [path for path in (folder / "new").iterdir() if path.name.startswith(".")]
 
 
 def test_the_same_again_changes_nothing_and_is_no_conflict() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,12 +31,45 @@ def test_items_are_written_and_counted(tmp_path: Path, run: Run) -> None:
 def test_a_malformed_row_is_named_and_nothing_is_written(tmp_path: Path, run: Run) -> None:
     lay_out(tmp_path, GOOD, {"name": "x"})
     (tmp_path / "items.jsonl").write_text("as it was")
-    done = run("items", "convert", "srdd", "rows.jsonl", "items.jsonl")
+    done = run("items", "convert", "srdd", "rows.jsonl", "items.jsonl", "--force")
     assert (done.code, done.out) == (1, "")
     assert "rows.jsonl: line 2: no 'category'; it has 'name'" in done.err
     assert "1 of 2 rows are malformed, so nothing was written" in done.err
     assert (tmp_path / "items.jsonl").read_text() == "as it was"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["items.jsonl", "rows.jsonl"]
+
+
+def test_what_is_there_is_overwritten_only_by_force(tmp_path: Path, run: Run) -> None:
+    lay_out(tmp_path, GOOD)
+    (tmp_path / "items.jsonl").write_text("as it was")
+    done = run("items", "convert", "srdd", "rows.jsonl", "items.jsonl")
+    assert (done.code, done.out) == (2, "")
+    assert "items.jsonl: is there already. Name another OUT, or overwrite it with --force" in done.err
+    assert (tmp_path / "items.jsonl").read_text() == "as it was"
+    assert run("items", "convert", "srdd", "rows.jsonl", "items.jsonl", "--force").code == 0
+    assert json.loads((tmp_path / "items.jsonl").read_text())["id"] == "srdd-Tides"
+
+
+@pytest.mark.parametrize("link", [None, os.symlink, os.link])
+def test_the_file_that_is_read_is_never_overwritten(tmp_path: Path, run: Run, link: Any) -> None:
+    lay_out(tmp_path, GOOD)
+    before, output = (tmp_path / "rows.jsonl").read_bytes(), "rows.jsonl"
+    if link is not None:
+        output = "items.jsonl"
+        link(tmp_path / "rows.jsonl", tmp_path / output)
+    done = run("items", "convert", "srdd", "rows.jsonl", output, "--force")
+    assert (done.code, done.out) == (2, "")
+    assert f"{output}: it is the file that is read (rows.jsonl), which would be lost" in done.err
+    assert (tmp_path / "rows.jsonl").read_bytes() == before
+
+
+def test_nor_is_a_file_that_is_read_beside_it(tmp_path: Path, run: Run) -> None:
+    lay_out(tmp_path, GOOD)
+    (tmp_path / "triples.jsonl").write_text("precious")
+    named = ("cwq", "rows.jsonl", "triples.jsonl", "--triples", "triples.jsonl", "--force")
+    done = run("items", "convert", *named)
+    assert (done.code, "it is the file that is read (triples.jsonl)" in done.err) == (2, True)
+    assert (tmp_path / "triples.jsonl").read_text() == "precious"
 
 
 def test_malformed_rows_can_be_left_out_and_are_counted(tmp_path: Path, run: Run) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
+from agenttts.runtime.recording import KEY
 from tests.cli.conftest import Run
 
 WHOLE = str(Path(__file__).parents[2] / "examples" / "01-two-hop-qa" / "landscape.parquet")
@@ -75,6 +78,8 @@ def test_the_figures_are_also_for_people(run: Run) -> None:
         (("missing.parquet",), ("missing.parquet: cannot be read",), 2),
         ((WHOLE, "--searcher", "luck"), ("no searcher named 'luck'", "Known:"), 2),
         ((WHOLE, "--searcher", "random", "--budget", "1e9"), ("is not in the recording", "--nearest"), 2),
+        ((WHOLE, "--searcher", "llm-zero-shot"), ("/search/agent: ", "needs a language model"), 2),
+        ((WHOLE, "--searcher", "mlcopilot"), ("/search/options/similar: must be a list",), 2),
         ((WHOLE, "--budget", "0"), ("--budget",), 2),
         ((WHOLE, "--budget", "1"), ("no allocation fits",), 3),
     ],
@@ -84,3 +89,31 @@ def test_mistakes_are_said(run: Run, arguments: tuple[str, ...], words: tuple[st
     assert done.code == code, done.err
     assert all(word in done.err for word in words), done.err
     assert "Traceback" not in done.err
+
+
+def lay_out_copilot(path: Path, **more: object) -> None:
+    """Write the landscape as a recording of a search by mlcopilot that named another search by its id."""
+    table = pyarrow.parquet.read_table(WHOLE)
+    known = json.loads(table.schema.metadata[KEY])
+    spec = json.loads(known["spec"])
+    agent = {"model": "m", "base_url": "http://127.0.0.1:9/v1"}
+    spec["search"] |= {"searcher": "mlcopilot", "agent": agent, "options": {"similar": "other-1"}}
+    metadata = {KEY: json.dumps({**known, "spec": json.dumps(spec), **more}).encode()}
+    pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), path)
+
+
+def test_a_search_that_began_with_guidelines_of_another_replays_without_its_store(
+    run: Run, tmp_path: Path
+) -> None:
+    lay_out_copilot(tmp_path / "r.parquet", similar=["Begin small."])
+    done = run("replay", "r.parquet", "--trials", "6", "--json")
+    assert done.code == 0, done.err
+    assert done.json["trials"] == 6
+
+
+def test_a_recording_without_those_guidelines_says_so(run: Run, tmp_path: Path) -> None:
+    lay_out_copilot(tmp_path / "r.parquet")
+    done = run("replay", "r.parquet")
+    assert done.code == 2
+    assert "/search/options/similar: the guidelines of the search 'other-1' are not in the rec" in done.err
+    assert run("replay", "r.parquet", "--searcher", "random", "--trials", "3").code == 0

@@ -90,6 +90,8 @@ def test_the_search_is_named_simulated_in_every_document(folder: Path, searched:
     assert '<p class="simulated" role="alert">SIMULATED: q7, q72' in page
     exported = call(folder, "export", name, "-o", "recording.parquet")
     assert (exported.code, exported.err.startswith("SIMULATED")) == (0, True)
+    winner = call(folder, "export", name, "--allocation")
+    assert (winner.json, winner.err.startswith("SIMULATED")) == (searched["best"]["allocation"], True)
     assert call(folder, "replay", "recording.parquet", "--json").json["simulation"]["digest"] == digest
 
 

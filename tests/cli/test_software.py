@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agenttts.runtime.faults.testing import FaultServer
 from agenttts.runtime.sandbox.model import SandboxError
 from agenttts.runtime.sandbox.registry import sandbox
 from tests.cli.conftest import call_in as call
@@ -47,20 +48,47 @@ def test_a_search_of_twenty_trials_runs_every_program_in_the_sandbox(folder):
 def test_the_papers_score_comes_from_an_embeddings_endpoint(folder, monkeypatch):
     monkeypatch.setenv("MODELS_API_KEY", "sk-canary-0123456789")
     endpoint = Endpoint()
-    with served(endpoint) as url:
+    config = json.loads((folder / "simulated.json").read_text("utf-8"))
+    with served(endpoint) as url, FaultServer(config, folder) as models:
 
         def here(spec) -> None:
             spec["data"]["holdout"] = {"rows": [10, 11]}
             spec["stages"][-1]["function"]["options"]["base_url"] = url
+            for name, model in spec["models"].items():
+                model |= {"model": name, "base_url": models.base_url}
 
         edited(folder, "api.json", here)
-        arguments = ("--simulated", "simulated.json", "--trials", "2", "--items", "3")
-        done = call(folder, "search", "api.json", *arguments, "--json")
+        done = call(folder, "search", "api.json", "--trials", "2", "--items", "3", "--json")
     assert done.code == 0, done.err
     assert 0.5 < done.json["best"]["score"] < 1.0
     assert endpoint.asked[0]["input"][0].startswith(("Print the times", "Convert lengths", "Keep a small"))
     assert set(endpoint.keys) == {"Bearer sk-canary-0123456789"}
     assert "canary" not in done.out + done.err
+
+
+def test_a_simulated_search_asks_no_embeddings_endpoint_and_needs_no_key(folder, monkeypatch):
+    monkeypatch.delenv("MODELS_API_KEY", raising=False)
+    endpoint = Endpoint()
+    with served(endpoint) as url:
+
+        def elsewhere(spec) -> None:
+            spec["data"]["holdout"] = {"rows": [10, 11]}
+            spec["stages"][-1]["function"]["options"]["base_url"] = url
+            spec["objective"]["stage"] = "final"
+
+        edited(folder, "api.json", elsewhere)
+        arguments = ("--simulated", "simulated.json", "--trials", "2", "--items", "3")
+        done = call(folder, "search", "api.json", *arguments, "--json")
+    assert done.code == 0, done.err
+    assert endpoint.asked == []
+    assert "stage 'near' would ask a real endpoint, and does not" in done.err
+
+
+def test_a_simulated_search_for_the_endpoints_score_is_refused(folder):
+    done = call(folder, "search", "api.json", "--simulated", "simulated.json", "--trials", "2")
+    assert done.code == 2
+    assert "--simulated: the objective, stage 'near', asks a real endpoint" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_a_machine_that_cannot_sandbox_is_refused_before_the_first_trial(folder):

@@ -13,11 +13,11 @@ from agenttts.runtime.faults.loading import read_provider
 from agenttts.runtime.notice import notice
 from agenttts.runtime.records import Item, Message, SampleRequest
 from agenttts.runtime.sampler import model_identity, with_seed
-from agenttts.runtime.session import refuse_unreachable
-from agenttts.runtime.simulated import SimulatedModels, jsonl, read_simulated
+from agenttts.runtime.session import refuse_unreachable, refuse_unready
+from agenttts.runtime.simulated import SimulatedModels, asking, jsonl, read_simulated, silent
 from agenttts.runtime.tracking import SearchRecord, search_params, search_tags
 from agenttts.runtime.worker import EndpointError
-from agenttts.spec.model import AgentSpec, ModelSpec, PipelineSpec
+from agenttts.spec.model import AgentSpec, ModelSpec, PipelineSpec, Plugin, StageSpec
 from tests.runtime.pipelines import pipeline
 
 ITEMS = (Item("1", {"q": "One?", "a": "eins"}), Item("2", {"q": "Two?", "a": "zwei"}))
@@ -84,6 +84,24 @@ def test_no_key_is_read_and_no_agent_asked(tmp_path):
         ("simulated", None, None)
     }
     assert run.search.agent is None
+
+
+ASKING = {"field": "q", "base_url": "http://x/v1", "model": "embedder", "api_key_env": "NO_SUCH_KEY"}
+
+
+def test_a_stage_that_asks_an_endpoint_asks_nothing_and_needs_no_key(tmp_path, monkeypatch):
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    given = spec(GPU, API)
+    near = StageSpec("near", needs=("answer",), function=Plugin("consistency", ASKING))
+    given = replace(given, stages=(*given.stages, near))
+    with pytest.raises(EndpointError, match="NO_SUCH_KEY"):
+        refuse_unready(given, None)
+    run = simulated(tmp_path).apply(given)
+    refuse_unready(run, None)
+    assert run.stages[-1].function == Plugin("consistency", {"field": "q"})
+    assert run.stages[:-1] == given.stages[:-1]
+    assert (asking(given), asking(run)) == (("near",), ())
+    assert "stage 'near'" in " ".join(silent(given))
 
 
 def test_embedded_models_stay_what_they_are(tmp_path):

@@ -7,12 +7,15 @@ import pytest
 
 from agenttts.runtime.agent.similar import FACT, named_search, with_similar
 from agenttts.runtime.checking import load_and_check
+from agenttts.runtime.exporting import what_was_searched
 from agenttts.runtime.history import encode_guidelines
 from agenttts.runtime.options import OptionError
+from agenttts.runtime.recording import read_recording, write_recording
 from agenttts.runtime.records import Guideline
-from agenttts.runtime.searches import Overrides, facts_of
+from agenttts.runtime.searches import Overrides, facts_of, read_search
 from agenttts.runtime.store.journal import Journal
 from tests.cli.test_mistakes import lay_out
+from tests.runtime.results import result
 
 
 @pytest.fixture
@@ -21,13 +24,12 @@ def journal(tmp_path):
         yield journal
 
 
-def begin(journal, folder, name, *texts):
+def begin(journal, folder, name, *texts, **facts):
     """A search of that id with these guidelines."""
     lay_out(folder)
     loaded = load_and_check(folder / "pipeline.json")
-    journal.append(
-        name, "search_started", facts_of(loaded.text, loaded.files, Overrides(), folder=str(folder))
-    )
+    begun = facts_of(loaded.text, loaded.files, Overrides(), folder=str(folder), **facts)
+    journal.append(name, "search_started", begun)
     teach(journal, name, *texts)
     return loaded.spec
 
@@ -70,6 +72,21 @@ def test_a_search_that_is_not_there_or_learned_nothing_is_refused(tmp_path, jour
         with_similar(asking(spec, "x"), journal, ())
     with pytest.raises(OptionError, match=r"/search/options/similar: .*'mute' wrote no guidelines"):
         with_similar(asking(spec, "mute"), journal, ())
+
+
+def test_guidelines_about_simulated_models_are_refused(tmp_path, journal):
+    simulation = {"config": "sim.json", "digest": "sha256:abc", "models": ["small"]}
+    spec = begin(journal, tmp_path, "made-up", "Begin small.", simulated=simulation)
+    with pytest.raises(OptionError, match=r"/search/options/similar: .*'made-up' were simulated"):
+        with_similar(asking(spec, "made-up"), journal, ())
+
+
+def test_what_a_search_began_with_is_exported_and_read_back(tmp_path, journal):
+    texts = ["Begin small.", "Spend late."]
+    begin(journal, tmp_path, "second", similar=texts, data_digest="sha256:1")
+    searched = what_was_searched(read_search(journal, "second"))
+    write_recording(tmp_path / "r.parquet", searched, [(result(1, [1.0]), ())])
+    assert read_recording(tmp_path / "r.parquet").searched.similar == ("Begin small.", "Spend late.")
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,19 @@ def test_trials_that_lose_or_fail_cost_trust_until_only_probation_is_left():
         assert granted == [1, 0, 0, 0, 1, 0]
 
 
+@pytest.mark.parametrize("state", [TrialState.INFEASIBLE, TrialState.FAILED])
+def test_good_scores_of_trials_that_broke_the_budget_or_failed_earn_nothing(state):
+    found = archive([0.5] * 9, [0.9] * LATEST)
+    broken = [replace(r, state=state) if r.proposal.source == "agent" else r for r in found.results]
+    assert trust(Archive(tuple(broken)), (), "maximize") < 0.1
+
+
+def test_a_dropped_trial_counts_by_its_score():
+    found = archive([0.5] * 9, [0.9] * LATEST)
+    raced = [replace(r, state=TrialState.DROPPED) for r in found.results]
+    assert trust(Archive(tuple(raced)), (), "maximize") > 0.9
+
+
 def test_an_agent_that_learns_earns_its_places_back():
     assert earned([0.5] * 9, [0.1] * LATEST + [0.6] * LATEST) > 0.9
 

@@ -11,13 +11,15 @@ from agenttts.compiler.allocation import Choice
 from agenttts.runtime.pilot.findings import find
 from agenttts.runtime.records import Archive, Usage
 from agenttts.runtime.report.pilot_figures import Panel, Part, PilotData, PilotHeader, Row, Series, pilot_data
-from agenttts.runtime.report.pilot_page import render_pilot
+from agenttts.runtime.report.pilot_page import pilot_page, render_pilot
+from agenttts.runtime.searches import Recorded
 from agenttts.runtime.statistics import summarise
 from tests.runtime.pilot.landscapes import designed, found, landscape, piloted
 from tests.runtime.report.browser import needs_browser, rendered
 from tests.runtime.report.test_report import Outline
 
 HEADER = PilotHeader("pilot-1", "complete", "today", Usage(10, 200, 3000, 400, 0.5))
+SIMULATION = {"config": "sim.json", "digest": "sha256:abc", "models": ["q7", "q72"]}
 EVIL = "</svg><script>document.title='taken'</script><img src=x onerror=document.title='taken'>{{ 7 * 7 }}$x$"
 
 
@@ -94,6 +96,20 @@ def test_a_pilot_of_which_little_was_measured_has_a_page_too() -> None:
         assert "planned trials were not measured" in page
 
 
+def page_of(**facts: object) -> str:
+    """The page of a pilot of the store that began with these facts."""
+    begun = {"version": "1", **facts}
+    spec = landscape("coupled").spec
+    return pilot_page(Recorded("pilot-1", "complete", spec, begun, archive("coupled"), 0.0, None), 0.0)
+
+
+def test_a_pilot_of_simulated_models_has_a_banner_and_says_so_in_its_title() -> None:
+    made_up, real = page_of(simulated=SIMULATION), page_of()
+    assert '<p class="simulated" role="alert">SIMULATED: q7, q72 gave made-up answers' in made_up
+    assert "<title>SIMULATED: " in made_up
+    assert "SIMULATED" not in real
+
+
 def panels(part: Part) -> tuple[Panel, ...]:
     return tuple(
         replace(panel, title=EVIL, caption=EVIL, series=tuple(map(hostile, panel.series)))
@@ -115,6 +131,7 @@ def evil() -> PilotData:
     first = data()
     parts = tuple(replace(part, why=EVIL, panels=panels(part), rows=rows(part)) for part in first.parts)
     header = replace(HEADER, search_id=EVIL, status=EVIL, finished=EVIL, version=EVIL)
+    header = replace(header, simulation={**SIMULATION, "config": EVIL, "models": [EVIL]})
     return replace(first, pipeline="evil", description=EVIL, header=header, parts=parts)
 
 
@@ -126,4 +143,4 @@ def test_every_text_of_a_user_is_escaped() -> None:
 
 @needs_browser
 def test_a_real_browser_obeys_nothing_of_it(tmp_path) -> None:
-    assert "<title>evil: pilot " in rendered(tmp_path, render_pilot(evil()))
+    assert "<title>SIMULATED: evil: pilot " in rendered(tmp_path, render_pilot(evil()))
