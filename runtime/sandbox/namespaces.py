@@ -34,7 +34,9 @@ FIX = (
 
 # Builds a root of its own in memory, moves there, and lets the old one go. /sys is the place it is built on
 # because every system has it and nothing here needs it; /proc points into the old root, for umount alone.
-SCRIPT = """set -eu
+# Folders made here must be open to nobody, whatever the caller's umask (bubblewrap sets one of its own).
+SCRIPT = """umask 022
+set -eu
 root=/sys
 mount -t tmpfs -o size=1m,nr_inodes=1k,mode=755,nosuid sandbox $root
 mkdir $root/box $root/dev $root/old
