@@ -140,11 +140,13 @@ _CONFIG = ("CreateContainerConfigError", "CreateContainerError")
 def pod_ending(status: Mapping[str, Any], log: str) -> Ending:
     """Return how a program ended, from its pod's final status and log.
 
+    A pod's own deadline says nothing of the program, whose time is kept inside: the pod was slow, or stuck.
+
     Raises:
         SandboxError: if the pod never ran.
     """
     if status.get("reason") == "DeadlineExceeded":
-        return Ending("time")
+        return Ending("killed")
     states = [container.get("state") or {} for container in status.get("containerStatuses") or ()]
     terminated = [state["terminated"] for state in states if state.get("terminated")]
     if any(state.get("reason") == "OOMKilled" for state in terminated):

@@ -96,7 +96,7 @@ def test_a_namespace_that_does_not_cut_pods_off_is_refused(policy):
 @pytest.mark.parametrize(
     ("status", "ended"),
     [
-        ({"phase": "Failed", "reason": "DeadlineExceeded"}, "time"),
+        ({"phase": "Failed", "reason": "DeadlineExceeded"}, "killed"),
         (terminated("OOMKilled", 137), "memory"),
         (terminated("Error", 1), "killed"),
     ],
