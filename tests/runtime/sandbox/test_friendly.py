@@ -29,6 +29,15 @@ def test_an_ordinary_program_has_the_standard_library(run):
     assert ended == Ending("exit", 0, "[1, 2]\nkept\n3\n[(4,)]\n5 program True\n", "")
 
 
+def test_an_interpreter_is_found_by_each_of_its_names(run):
+    ended = run("""
+        import subprocess
+        for name in ("python", "python3"):
+            print(subprocess.check_output([name, "-c", "import ctypes, ssl; print(1)"], text=True).strip())
+    """)
+    assert ended == Ending("exit", 0, "1\n1\n", "")
+
+
 @pytest.fixture
 def closed_umask():
     before = os.umask(0o077)
