@@ -21,10 +21,9 @@ from urllib3.exceptions import HTTPError
 from agenttts.runtime.sandbox.model import Ending, Files, Limits, SandboxError
 from agenttts.runtime.sandbox.pod import (
     GRACE_S,
-    POLICY,
     PodSettings,
     has_ended,
-    is_cut_off,
+    opened_by,
     pod,
     pod_ending,
     stuck_because,
@@ -47,20 +46,12 @@ class Cluster:
     name: Callable[[], str] = field(default=lambda: f"agenttts-sandbox-{uuid.uuid4().hex[:12]}")
 
     def ready(self) -> None:
-        """Look for the policy that cuts the pods off. See `Sandbox`."""
-        where = f"namespace '{self.settings.namespace}'"
-        found: Any = None
+        """Look whether the namespace's policies cut the pods off. See `Sandbox`."""
+        where = self.settings.namespace
         with _spoken():
-            try:
-                found = client.NetworkingV1Api(self.api).read_namespaced_network_policy(
-                    POLICY, self.settings.namespace, **RAW
-                )
-            except ApiException as error:
-                if error.status != 404:
-                    raise
-        if found is None or not is_cut_off(json.loads(found.data)):
-            fix = "Apply k8s/sandbox/network-policy.yaml there."
-            raise SandboxError(f"kubernetes: {where} has no policy {POLICY!r} that cuts pods off. {fix}")
+            found = client.NetworkingV1Api(self.api).list_namespaced_network_policy(where, **RAW)
+        if problem := opened_by(json.loads(found.data)["items"]):
+            raise SandboxError(f"kubernetes: pods in namespace '{where}' are not cut off: {problem}")
 
     def run(self, files: Files, limits: Limits) -> Ending:
         """Run a program in a pod of its own, and delete it. See `Sandbox`."""

@@ -10,7 +10,7 @@ import base64
 import json
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ from agenttts.runtime.sandbox.outside import Place, ending, first, job
 FOLDER = "/box"
 LABELS = {"app.kubernetes.io/name": "agenttts", "app.kubernetes.io/component": "sandbox"}
 POLICY = "agenttts-sandbox"
+EXCEPT = (
+    "Except them in its podSelector: matchExpressions "
+    "[{key: app.kubernetes.io/component, operator: NotIn, values: [sandbox]}]."
+)
 GRACE_S = 120
 """For the node to find room, fetch the image and start."""
 MOST_JOB = 100_000
@@ -111,13 +115,44 @@ def network_policy(namespace: str) -> dict[str, Any]:
     }
 
 
-def is_cut_off(policy: Mapping[str, Any]) -> bool:
-    """Tell whether a policy, as the cluster gives it, lets nothing in or out of sandbox pods."""
-    spec = policy.get("spec", {})
-    selected = spec.get("podSelector", {}).get("matchLabels", {}).items() <= LABELS.items()
-    expressions = spec.get("podSelector", {}).get("matchExpressions")
-    both = {"Ingress", "Egress"} <= set(spec.get("policyTypes", ()))
-    return bool(selected and not expressions and both and not spec.get("ingress") and not spec.get("egress"))
+def opened_by(policies: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return why sandbox pods are not cut off by all policies of their namespace, None if they are.
+
+    Policies add up: what one allows, no other takes away.
+    """
+    chosen = [policy for policy in policies if _selects(policy.get("spec") or {})]
+    for policy in chosen:
+        if policy["spec"].get("ingress") or policy["spec"].get("egress"):
+            name = (policy.get("metadata") or {}).get("name")
+            return f"policy {name!r} allows them something, and policies add up. {EXCEPT}"
+    closed = {way for policy in chosen for way in policy["spec"].get("policyTypes") or ()}
+    missing = sorted({"Ingress", "Egress"} - closed)
+    if missing:
+        return (
+            f"no policy cuts them off ({' and '.join(missing)}). Apply k8s/sandbox/network-policy.yaml there."
+        )
+    return None
+
+
+def _selects(spec: Mapping[str, Any]) -> bool:
+    selector = spec.get("podSelector") or {}
+    named = (selector.get("matchLabels") or {}).items() <= LABELS.items()
+    return named and all(_fits(rule) for rule in selector.get("matchExpressions") or ())
+
+
+def _fits(rule: Mapping[str, Any]) -> bool:
+    """Tell whether sandbox pods fit an expression of a label selector."""
+    value, values = LABELS.get(rule["key"]), rule.get("values") or ()
+    match rule["operator"]:
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+    raise SandboxError(f"kubernetes: unknown operator {rule['operator']!r} in a policy's podSelector")
 
 
 def has_ended(status: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ class FakeCluster:
     """statuses: what is told of a pod, one after the other, the last for ever. log: of every pod."""
 
     url: str = ""
-    policy: dict[str, Any] | None = None
+    policies: list[dict[str, Any]] = field(default_factory=list)
     statuses: list[dict[str, Any]] = field(default_factory=list)
     log: str = ""
     refuse: int | None = None
@@ -29,7 +29,7 @@ class FakeCluster:
         if self.refuse is not None:
             return self.refuse, json.dumps({"message": "pods is forbidden"})
         if "networkpolicies" in path:
-            return (200, json.dumps(self.policy)) if self.policy else (404, json.dumps({"message": "none"}))
+            return 200, json.dumps({"kind": "NetworkPolicyList", "items": self.policies})
         if method == "POST":
             self.created.append(json.loads(body))
             return 201, body.decode()

@@ -70,13 +70,15 @@ def test_the_policy_in_the_repository_is_the_one_that_is_looked_for():
 
 
 def test_a_pod_is_created_watched_read_and_deleted():
-    with fake_cluster(policy=network_policy("runs"), statuses=[{"phase": "Pending"}, DONE], log=TOLD) as fake:
+    with fake_cluster(
+        policies=[network_policy("runs")], statuses=[{"phase": "Pending"}, DONE], log=TOLD
+    ) as fake:
         made = cluster(fake)
         made.ready()
         assert made.run(FILES, Limits()) == Ending("exit", 0, "1\n", "")
     assert fake.created == [pod("agenttts-sandbox-0", FILES, Limits(), SETTINGS)]
     assert fake.calls == [
-        "GET /apis/networking.k8s.io/v1/namespaces/runs/networkpolicies/agenttts-sandbox",
+        "GET /apis/networking.k8s.io/v1/namespaces/runs/networkpolicies",
         "POST /api/v1/namespaces/runs/pods",
         "GET /api/v1/namespaces/runs/pods/agenttts-sandbox-0/status",
         "GET /api/v1/namespaces/runs/pods/agenttts-sandbox-0/status",
@@ -85,11 +87,53 @@ def test_a_pod_is_created_watched_read_and_deleted():
     ]
 
 
+def policy(name: str, selector: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": {"podSelector": selector, "policyTypes": ["Egress"], **more}}
+
+
+def but(operator: str, *values: str) -> dict[str, Any]:
+    return {"matchExpressions": [{"key": COMPONENT, "operator": operator, "values": list(values)}]}
+
+
+CUT_OFF = network_policy("runs")
+COMPONENT = "app.kubernetes.io/component"
+
+
 @pytest.mark.parametrize(
-    "policy", [None, {**network_policy("runs"), "spec": {**network_policy("runs")["spec"], "egress": [{}]}}]
+    "policies", [[], [policy("half", {})], [policy("other", {"matchLabels": {"a": "b"}})]]
 )
-def test_a_namespace_that_does_not_cut_pods_off_is_refused(policy):
-    with fake_cluster(policy=policy) as fake, pytest.raises(SandboxError, match=r"network-policy\.yaml"):
+def test_a_namespace_that_does_not_cut_pods_off_is_refused(policies):
+    with fake_cluster(policies=policies) as fake, pytest.raises(SandboxError, match=r"network-policy\.yaml"):
+        cluster(fake).ready()
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        policy("all", {}, egress=[{}]),
+        policy("all", {}, ingress=[{"from": []}], policyTypes=["Ingress"]),
+        policy("all", {"matchLabels": {"app.kubernetes.io/name": "agenttts"}}, egress=[{}]),
+        policy("all", but("In", "sandbox", "web"), egress=[{}]),
+        policy("all", but("NotIn", "web"), egress=[{}]),
+        policy("all", but("Exists"), egress=[{}]),
+    ],
+)
+def test_a_policy_that_opens_sandbox_pods_is_refused_though_another_cuts_them_off(opening):
+    told = r"policy 'all' allows them something.*NotIn"
+    with fake_cluster(policies=[CUT_OFF, opening]) as fake, pytest.raises(SandboxError, match=told):
+        cluster(fake).ready()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        policy("web", {"matchLabels": {COMPONENT: "web"}}, egress=[{}]),
+        policy("most", but("NotIn", "sandbox"), egress=[{}]),
+        policy("bare", but("DoesNotExist"), egress=[{}]),
+    ],
+)
+def test_policies_that_open_other_pods_only_are_none_of_our_business(other):
+    with fake_cluster(policies=[other, CUT_OFF]) as fake:
         cluster(fake).ready()
 
 
