@@ -1,5 +1,8 @@
 """Runs programs in pods: the only module that talks to Kubernetes for it.
 
+A cluster has hiccups, and a search goes on for days. So what passes is waited for (`PAUSES_S`, `patience_s`),
+a pod that is lost counts as killed, and only what no waiting mends is a `SandboxError`.
+
 The namespace, image and runtime class come from the environment of whoever runs the search, not from a spec.
 """
 
@@ -10,7 +13,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,17 +23,25 @@ from urllib3.exceptions import HTTPError
 
 from agenttts.runtime.sandbox.model import Ending, Files, Limits, SandboxError
 from agenttts.runtime.sandbox.pod import (
-    GRACE_S,
-    POLICY,
     PodSettings,
+    UnstartedError,
+    ending_by_log,
+    ending_by_status,
     has_ended,
-    is_cut_off,
+    opened_by,
+    patience_s,
     pod,
-    pod_ending,
+    standing,
     stuck_because,
 )
 
 POLL_S = 0.5
+PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 30.0, 30.0, 30.0)
+"""Between tries of one request that meets a passing trouble: more than two and a half minutes in all."""
+FEW_PAUSES_S = PAUSES_S[:4]
+"""Where nobody gains from waiting long: before the search, and for a pod that is done with."""
+POD_PAUSES_S = (10.0, 60.0)
+"""Between the pods of one program, if they end before it begins."""
 RAW: dict[str, Any] = {"_request_timeout": 30.0, "_preload_content": False}
 """Replies are read by us: the client refuses those whose kind it does not expect, as of a deletion."""
 PREFIX = "AGENTTTS_SANDBOX_"
@@ -38,7 +49,7 @@ PREFIX = "AGENTTTS_SANDBOX_"
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A sandbox of pods. api: an authenticated client. sleep: between two looks at a pod."""
+    """A sandbox of pods. api: an authenticated client. sleep: between two looks at a pod, or two tries."""
 
     api: Any
     settings: PodSettings
@@ -47,48 +58,114 @@ class Cluster:
     name: Callable[[], str] = field(default=lambda: f"agenttts-sandbox-{uuid.uuid4().hex[:12]}")
 
     def ready(self) -> None:
-        """Look for the policy that cuts the pods off. See `Sandbox`."""
-        where = f"namespace '{self.settings.namespace}'"
-        found: Any = None
+        """Look whether the namespace's policies cut the pods off. See `Sandbox`."""
+        where = self.settings.namespace
+        networking: Any = client.NetworkingV1Api(self.api)
         with _spoken():
-            try:
-                found = client.NetworkingV1Api(self.api).read_namespaced_network_policy(
-                    POLICY, self.settings.namespace, **RAW
-                )
-            except ApiException as error:
-                if error.status != 404:
-                    raise
-        if found is None or not is_cut_off(json.loads(found.data)):
-            fix = "Apply k8s/sandbox/network-policy.yaml there."
-            raise SandboxError(f"kubernetes: {where} has no policy {POLICY!r} that cuts pods off. {fix}")
+            found = self._ask(networking.list_namespaced_network_policy, where, pauses=FEW_PAUSES_S)
+        if problem := opened_by(json.loads(found)["items"]):
+            raise SandboxError(f"kubernetes: pods in namespace '{where}' are not cut off: {problem}")
 
     def run(self, files: Files, limits: Limits) -> Ending:
         """Run a program in a pod of its own, and delete it. See `Sandbox`."""
+        for pause_s in POD_PAUSES_S:
+            with contextlib.suppress(UnstartedError):
+                return self._once(files, limits)
+            self.sleep(pause_s)
+        return self._once(files, limits)
+
+    def _once(self, files: Files, limits: Limits) -> Ending:
         core: Any = client.CoreV1Api(self.api)
-        where = self.settings.namespace
         manifest = pod(self.name(), files, limits, self.settings)
         name = manifest["metadata"]["name"]
         with _spoken():
-            core.create_namespaced_pod(where, manifest, **RAW)
             try:
+                self._create(core, manifest)
                 status = self._final(core, name, limits)
-                log = core.read_namespaced_pod_log(name, where, **RAW).data
+                return ending_by_status(status) or ending_by_log(self._log(core, name))
+            except _LostError:
+                return Ending("killed")
             finally:
-                with contextlib.suppress(ApiException, HTTPError):
-                    core.delete_namespaced_pod(name, where, grace_period_seconds=0, **RAW)
-        return pod_ending(status, log.decode("utf-8", "replace"))
+                self._delete(core, name)
+
+    def _create(self, core: Any, manifest: Mapping[str, Any]) -> None:
+        try:
+            self._ask(core.create_namespaced_pod, self.settings.namespace, manifest)
+        except ApiException as error:
+            if not _exists(error):  # it does if an earlier try came through and its answer did not
+                raise
 
     def _final(self, core: Any, name: str, limits: Limits) -> Mapping[str, Any]:
-        until = self.clock() + limits.time_s + 2 * GRACE_S
-        while self.clock() < until:
-            found = core.read_namespaced_pod_status(name, self.settings.namespace, **RAW)
-            status: Mapping[str, Any] = json.loads(found.data).get("status") or {}
+        since: dict[str, float] = {}
+        while True:
+            status = self._status(core, name)
             if has_ended(status):
                 return status
             if reason := stuck_because(status):
                 raise SandboxError(f"kubernetes: pod {name} cannot start. {reason}")
+            stands, why = standing(status)
+            now, most_s = self.clock(), patience_s(stands, limits)
+            if now - since.setdefault(stands, now) > most_s:
+                if stands == "placed":
+                    raise _LostError
+                raise SandboxError(f"kubernetes: pod {name} did not start within {most_s:g} s. {why}")
             self.sleep(POLL_S)
-        raise SandboxError(f"kubernetes: pod {name} did not end in time. See whether its node is well.")
+
+    def _status(self, core: Any, name: str) -> Mapping[str, Any]:
+        try:
+            found = self._ask(core.read_namespaced_pod_status, name, self.settings.namespace)
+        except ApiException as error:
+            if error.status == 404:
+                raise _LostError from error
+            raise
+        status: Mapping[str, Any] = json.loads(found).get("status") or {}
+        return status
+
+    def _log(self, core: Any, name: str) -> str:
+        """Return a pod's log. It goes with the pod, or with its node."""
+        where = self.settings.namespace
+        try:
+            log = self._ask(core.read_namespaced_pod_log, name, where, pauses=FEW_PAUSES_S)
+        except (ApiException, HTTPError) as error:
+            if isinstance(error, ApiException) and error.status in (401, 403):
+                raise
+            raise _LostError from error
+        return log.decode("utf-8", "replace")
+
+    def _delete(self, core: Any, name: str) -> None:
+        where = self.settings.namespace
+        with contextlib.suppress(ApiException, HTTPError):
+            self._ask(core.delete_namespaced_pod, name, where, pauses=FEW_PAUSES_S, grace_period_seconds=0)
+
+    def _ask(
+        self, call: Callable[..., Any], *given: Any, pauses: Sequence[float] = PAUSES_S, **more: Any
+    ) -> bytes:
+        """Make a request, again after a pause while what is wrong may pass. Return the reply's content."""
+        for pause_s in pauses:
+            try:
+                return bytes(call(*given, **more, **RAW).data)
+            except (ApiException, HTTPError) as error:
+                if not passes(error):
+                    raise
+            self.sleep(pause_s)
+        return bytes(call(*given, **more, **RAW).data)
+
+
+class _LostError(Exception):
+    """A pod that is gone, or whose node does not answer; nobody knows how its program ended."""
+
+
+def passes(error: ApiException | HTTPError) -> bool:
+    """Tell whether the same request may succeed later: the server is away, busy or full."""
+    if isinstance(error, HTTPError):
+        return True
+    conflict = error.status == 409 and not _exists(error)
+    full = error.status == 403 and "exceeded quota" in _said(error, "message")
+    return conflict or full or not error.status or error.status == 429 or error.status >= 500
+
+
+def _exists(error: ApiException) -> bool:
+    return error.status == 409 and _said(error, "reason") == "AlreadyExists"
 
 
 @contextlib.contextmanager
@@ -97,14 +174,16 @@ def _spoken() -> Iterator[None]:
     try:
         yield
     except ApiException as error:
-        raise SandboxError(f"kubernetes: the API server refuses: {error.status} {_reason(error)}") from error
+        raise SandboxError(
+            f"kubernetes: the API server refuses: {error.status} {_said(error, 'message')}"
+        ) from error
     except HTTPError as error:
         raise SandboxError(f"kubernetes: no API server answers ({type(error).__name__})") from error
 
 
-def _reason(error: ApiException) -> str:
+def _said(error: ApiException, what: str) -> str:
     try:
-        return str(json.loads(error.body or "")["message"])
+        return str(json.loads(error.body or "")[what])
     except (ValueError, KeyError, TypeError):
         return str(error.reason)
 
@@ -120,7 +199,9 @@ def cluster_sandbox() -> Cluster:
         load()
     except config.ConfigException as error:
         raise SandboxError(f"kubernetes: no cluster is configured here ({error})") from error
-    return Cluster(client.ApiClient(), settings_from(os.environ))
+    made: Any = client.Configuration.get_default_copy()
+    made.retries = False  # we try again ourselves
+    return Cluster(client.ApiClient(made), settings_from(os.environ))
 
 
 def settings_from(environment: Mapping[str, str]) -> PodSettings:

@@ -1,6 +1,6 @@
 """Linux namespaces as a sandbox: bubblewrap for ordinary users, util-linux for everybody, root included.
 
-Inside there are the interpreter and the system's libraries, read-only; a few devices; one folder in memory
+Inside there are the interpreter, its library and the system's, read-only; a few devices; one folder in memory
 to write to, of bounded size. There is no network, no /proc, no file of anybody, no other process, and no
 right to anything. Commands are plain data (`bubblewrap_command`, `unshare_command`); `outside` runs them.
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import sysconfig
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +35,9 @@ FIX = (
 
 # Builds a root of its own in memory, moves there, and lets the old one go. /sys is the place it is built on
 # because every system has it and nothing here needs it; /proc points into the old root, for umount alone.
-SCRIPT = """set -eu
+# Folders made here must be open to nobody, whatever the caller's umask (bubblewrap sets one of its own).
+SCRIPT = """umask 022
+set -eu
 root=/sys
 mount -t tmpfs -o size=1m,nr_inodes=1k,mode=755,nosuid sandbox $root
 mkdir $root/box $root/dev $root/old
@@ -44,7 +47,7 @@ ln -s ../box $root/dev/shm
 mount -t tmpfs -o "$1",mode=1777,nosuid,nodev sandbox $root/box
 shift
 while [ "$1" != -- ]; do
-  if [ "$1" = link ]; then ln -s "$2" "$root$3"; shift 3; continue; fi
+  if [ "$1" = link ]; then mkdir -p "$root${3%/*}"; ln -s "$2" "$root$3"; shift 3; continue; fi
   if [ -d "$2" ]; then mkdir -p "$root$2"; else mkdir -p "$root$(dirname "$2")"; : > "$root$2"; fi
   if [ "$1" = device ]; then how=bind; else how=bind,ro,nosuid,nodev; fi
   mount -o $how "$2" "$root$2"
@@ -74,17 +77,39 @@ class Host:
 def this_host() -> Host:
     """Look at this machine. The interpreter is the one that our own environment was made from."""
     python = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-    prefix = os.path.realpath(sys.base_prefix)
+    prefix = Path(os.path.realpath(sys.base_prefix))
+    library = Path(sysconfig.get_path("stdlib")).name
     places = [place for place in SYSTEM if Path(place).exists()]
     plain = [place for place in places if not Path(place).is_symlink()]
-    more = [prefix] if not any(_within(prefix, place) for place in plain) else []
-    links = ((str(Path(place).readlink()), place) for place in places if Path(place).is_symlink())
+    more = [part for part in python_parts(python, prefix, library) if not _within(part, plain)]
+    links = [(str(Path(place).readlink()), place) for place in places if Path(place).is_symlink()]
+    links += [link for link in python_names(python) if not _within(link[1], plain)]
     devices = tuple(device for device in DEVICES if Path(device).exists())
     return Host(python, (*plain, *more), tuple(links), devices, os.geteuid() == 0)
 
 
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/")
+def python_parts(python: str, prefix: Path, library: str) -> tuple[str, ...]:
+    """Return what a Python needs of the folder it is installed in: itself, its library, shared libraries.
+
+    Never the folder itself: it may be a home, or ~/.local, and what a program prints goes into prompts.
+    library: the name of its standard library's folder, such as `python3.12`.
+    """
+    folders = [prefix / name for name in ("lib", "lib64") if (prefix / name).is_dir()]
+    if (prefix / "conda-meta").is_dir():  # conda's libraries are hundreds, in a folder of its own
+        return (python, *map(str, folders))
+    libraries = [folder / library for folder in folders if (folder / library).is_dir()]
+    shared = (path for folder in folders for path in sorted(folder.glob("lib*.so*")) if path.is_file())
+    return (python, *map(str, libraries), *map(str, shared))
+
+
+def python_names(python: str) -> tuple[tuple[str, str], ...]:
+    """Return links, as (target, place), that give an interpreter the shorter names programs call it by."""
+    path = Path(python)
+    return tuple((path.name, str(path.parent / name)) for name in ("python3", "python") if name != path.name)
+
+
+def _within(path: str, folders: Sequence[str]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
 def unshare_command(host: Host, limits: Limits, command: Sequence[str]) -> list[str]:

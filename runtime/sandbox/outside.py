@@ -104,13 +104,19 @@ def supervise(start: Start, told: Mapping[str, Any], limits: Limits) -> Ending:
         finally:
             os.close(pipe)
         if not watch.said.startswith(READY):
-            raise SandboxError(f"the sandbox could not be set up: {_tail(log) or cut or process.returncode}")
+            raise SandboxError(f"the sandbox could not be set up: {_tail(log) or _why(cut, process)}")
         if cut is not None:
             return Ending(cut)
     try:
         return ending(watch.said)
     except ValueError:
         return Ending("killed")
+
+
+def _why(cut: Ended | None, process: subprocess.Popen[bytes]) -> str:
+    if cut is None:
+        return f"its command ended with status {process.returncode}"
+    return "it was not ready in time" if cut == "killed" else f"it met the limit of {cut}"
 
 
 def _begin(command: Sequence[str], given: int, log: int, end: int) -> subprocess.Popen[bytes]:
@@ -149,19 +155,23 @@ def _tail(log: int) -> str:
 
 @dataclass(slots=True)
 class Watch:
-    """One sandbox that runs. said: what came through the pipe."""
+    """One sandbox that runs. said: what came through the pipe. clock: monotonic, seconds."""
 
     process: subprocess.Popen[bytes]
     limits: Limits
     said: bytes = b""
+    clock: Callable[[], float] = time.monotonic
 
     def through(self, pipe: int) -> Ended | None:
-        """Wait for the end of the pipe. Return why the sandbox was ended before, None if it was not."""
+        """Wait for the end of the pipe. Return why the sandbox was ended before, None if it was not.
+
+        The program's time is kept inside. A sandbox that says nothing long after it is itself stuck.
+        """
         poller = select.poll()
         poller.register(pipe, select.POLLIN)
-        until = time.monotonic() + START_S + self.limits.time_s + START_S
+        until = self.clock() + START_S + self.limits.time_s + START_S
         most = MOST_REPLY * self.limits.output_kib * 1024 + MOST_REPLY
-        while time.monotonic() < until:
+        while self.clock() < until:
             if poller.poll(TICK_MS):
                 part = os.read(pipe, 65536)
                 if not part:
@@ -171,7 +181,7 @@ class Watch:
                 return "output"
             if memory_mib(self.process.pid) > self.limits.memory_mib:
                 return "memory"
-        return "time"
+        return "killed"
 
 
 def memory_mib(pid: int) -> float:

@@ -13,13 +13,17 @@ from typing import Any
 
 @dataclass
 class FakeCluster:
-    """statuses: what is told of a pod, one after the other, the last for ever. log: of every pod."""
+    """statuses: what is told of a pod, one after the other, the last for ever. log: of every pod.
+
+    failures: by the last word of a path, or method: answers (code, reason) that come first, one by one.
+    """
 
     url: str = ""
-    policy: dict[str, Any] | None = None
+    policies: list[dict[str, Any]] = field(default_factory=list)
     statuses: list[dict[str, Any]] = field(default_factory=list)
     log: str = ""
     refuse: int | None = None
+    failures: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     created: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
@@ -28,8 +32,12 @@ class FakeCluster:
         kind = path.partition("?")[0].rsplit("/", 1)[-1]
         if self.refuse is not None:
             return self.refuse, json.dumps({"message": "pods is forbidden"})
+        for place in (kind, method):
+            if self.failures.get(place):
+                code, reason = self.failures[place].pop(0)
+                return code, json.dumps({"reason": reason, "message": f"a failure: {reason}"})
         if "networkpolicies" in path:
-            return (200, json.dumps(self.policy)) if self.policy else (404, json.dumps({"message": "none"}))
+            return 200, json.dumps({"kind": "NetworkPolicyList", "items": self.policies})
         if method == "POST":
             self.created.append(json.loads(body))
             return 201, body.decode()

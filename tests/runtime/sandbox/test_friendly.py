@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+
+import pytest
 
 from agenttts.runtime.sandbox.model import Ending
 
@@ -24,6 +27,31 @@ def test_an_ordinary_program_has_the_standard_library(run):
         print(asyncio.run(asyncio.sleep(0, 5)), getpass.getuser(), os.getcwd() == os.environ["HOME"])
     """)
     assert ended == Ending("exit", 0, "[1, 2]\nkept\n3\n[(4,)]\n5 program True\n", "")
+
+
+def test_an_interpreter_is_found_by_each_of_its_names(run):
+    ended = run("""
+        import subprocess
+        for name in ("python", "python3"):
+            print(subprocess.check_output([name, "-c", "import ctypes, ssl; print(1)"], text=True).strip())
+    """)
+    assert ended == Ending("exit", 0, "1\n1\n", "")
+
+
+@pytest.fixture
+def closed_umask():
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+def test_a_program_runs_and_has_devices_whatever_the_umask_of_its_caller(run, closed_umask):
+    ended = run("""
+        import subprocess, sys
+        subprocess.check_call([sys.executable, "-c", "print('unheard')"], stdout=subprocess.DEVNULL)
+        print("ran")
+    """)
+    assert ended == Ending("exit", 0, "ran\n", "")
 
 
 def test_other_files_of_the_program_can_be_imported(run):

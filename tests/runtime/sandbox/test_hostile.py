@@ -429,6 +429,17 @@ def test_memory_that_counts_for_no_process_is_refused(run):
     assert ended.stdout.split() == ["-1", "-1", "-1", "1"]
 
 
+@pytest.mark.skipif(sys.base_prefix.startswith("/usr"), reason="this Python is a part of the system")
+def test_a_program_sees_of_the_python_s_folder_only_the_python(run):
+    ended = run("""
+        import os, sys
+        print(sorted({"bin", "lib", "lib64", *os.listdir(sys.base_prefix)}))
+        print(sorted({"python", "python3", *os.listdir(os.path.join(sys.base_prefix, "bin"))}))
+    """)
+    name = Path(os.path.realpath(sys._base_executable)).name
+    assert ended.stdout == f"['bin', 'lib', 'lib64']\n{sorted({'python', 'python3', name})}\n"
+
+
 def test_a_program_may_not_write_its_own_ending(run):
     ended = run("""
         import os, json

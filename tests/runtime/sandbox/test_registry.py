@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import psutil
 import pytest
 
 from agenttts.runtime.sandbox import namespaces, registry
 from agenttts.runtime.sandbox.model import Ending, Limits, ProgramError, SandboxError
-from agenttts.runtime.sandbox.namespaces import Host, bubblewrap_command, unshare, unshare_command
+from agenttts.runtime.sandbox.namespaces import (
+    Host,
+    bubblewrap_command,
+    python_names,
+    python_parts,
+    this_host,
+    unshare,
+    unshare_command,
+)
 from agenttts.runtime.sandbox.unsafe import CONSENT, Unsafe
 from tests.compiler.golden import assert_golden
 
@@ -83,6 +94,38 @@ def test_none_still_limits_and_leaves_nothing_running():
     text = "import os, time\nos.fork()\nprint('x', flush=True)\ntime.sleep(100)"
     assert sandbox.run({"main.py": text}, Limits(time_s=1)).ended == "time"
     assert not [p for p in psutil.Process().children(recursive=True) if p.cmdline()[-1:] == ["main.py"]]
+
+
+def installed(prefix, *files):
+    for file in ("bin/python3.12", "lib/python3.12/os.py", "lib/libpython3.12.so.1.0", *files):
+        (prefix / file).parent.mkdir(parents=True, exist_ok=True)
+        (prefix / file).touch()
+    return {
+        part[len(f"{prefix}/") :] for part in python_parts(f"{prefix}/bin/python3.12", prefix, "python3.12")
+    }
+
+
+@pytest.mark.parametrize("where", ["", ".local"])
+def test_of_a_home_with_a_python_in_it_only_the_python_is_seen(tmp_path, where):
+    secrets = ("share/keyrings/login.keyring", "bin/deploy", "lib/notes/diary.txt", ".netrc")
+    parts = installed(tmp_path / where, *secrets)
+    assert parts == {"bin/python3.12", "lib/python3.12", "lib/libpython3.12.so.1.0"}
+
+
+def test_of_a_conda_installation_its_libraries_are_seen(tmp_path):
+    parts = installed(tmp_path, "conda-meta/history", "lib/libssl.so.3", "etc/condarc")
+    assert parts == {"bin/python3.12", "lib"}
+
+
+def test_an_interpreter_keeps_its_shorter_names():
+    assert python_names("/home/u/bin/python3.12") == (
+        ("python3.12", "/home/u/bin/python3"),
+        ("python3.12", "/home/u/bin/python"),
+    )
+
+
+def test_this_machine_s_python_prefix_is_not_seen_whole():
+    assert not {sys.base_prefix, os.path.realpath(sys.base_prefix)} & set(this_host().binds)
 
 
 def test_a_machine_without_the_tools_says_which(monkeypatch):
