@@ -96,15 +96,29 @@ class RunProgram:
         """Return what running the program gave, and the program: it is what users want in the end."""
         program = upstream_value(given, self.stage)
         files = files_of(program)
-        return {**report(_ending(self, tuple(sorted(files.items())))), "program": program}
+        try:
+            ending = _ending(self, tuple(sorted(files.items())))
+        except _KilledError as error:
+            ending = error.ending
+        return {**report(ending), "program": program}
+
+
+class _KilledError(Exception):
+    """A program that was killed from outside: raised, because it is worth another run and not remembered."""
+
+    def __init__(self, ending: Ending) -> None:
+        self.ending = ending
 
 
 @lru_cache(maxsize=REMEMBERED)
 def _ending(function: RunProgram, files: tuple[tuple[str, str], ...]) -> Ending:
     try:
-        return function._sandbox().run(dict(files), function.limits)
+        ending = function._sandbox().run(dict(files), function.limits)
     except SandboxError as error:
         raise UnreadyError(str(error)) from error
+    if ending.ended == "killed":
+        raise _KilledError(ending)
+    return ending
 
 
 def run_program(options: Options) -> Function:

@@ -28,14 +28,16 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 MOST_FILES = 2000
 NOBODY = "65534"
 FIX = (
-    "Let ordinary users make user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
-    "kernel.apparmor_restrict_unprivileged_userns=0, a container with CAP_SYS_ADMIN), "
+    "Where the kernel does not permit it, let ordinary users make user namespaces "
+    "(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0, "
+    "a container with CAP_SYS_ADMIN), "
     "or use another sandbox; see docs/sandbox.md."
 )
 
 # Builds a root of its own in memory, moves there, and lets the old one go. /sys is the place it is built on
 # because every system has it and nothing here needs it; /proc points into the old root, for umount alone.
-# Folders made here must be open to nobody, whatever the caller's umask (bubblewrap sets one of its own).
+# The user that a program becomes must see the folders made here, whatever the caller's umask (bubblewrap
+# sets one of its own).
 SCRIPT = """umask 022
 set -eu
 root=/sys

@@ -108,6 +108,13 @@ def test_a_program_that_ran_is_not_run_again_under_the_same_limits(fake):
     assert len(fake.ran) == 2
 
 
+def test_a_program_that_was_killed_from_outside_is_run_again_when_it_is_next_needed(fake):
+    fake.ending = Ending("killed")
+    assert run_program(sandbox="fake")(given("print(2)"))["ended"] == "killed"
+    fake.ending = Ending("exit", 0)
+    assert run_program(sandbox="fake")(given("print(2)"))["ended"] == "exit"
+
+
 @pytest.mark.parametrize(
     ("ending", "score"),
     [
