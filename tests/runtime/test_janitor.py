@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 OWNER = """
-import json, subprocess, sys, psutil
+import json, signal, subprocess, sys, psutil
 from agenttts.runtime.janitor import session_folder
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in its background
 with session_folder() as folder:
     (folder / "file").write_text("x")
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)

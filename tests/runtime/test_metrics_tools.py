@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agenttts.runtime import programs
 from agenttts.runtime.metrics import METRICS
 from agenttts.runtime.option_schemas import OPTION_SCHEMAS
 from agenttts.runtime.options import OptionError
@@ -172,4 +173,4 @@ def test_wrong_options_are_refused(option):
 
 
 def test_every_metric_has_a_schema_of_its_options():
-    assert OPTION_SCHEMAS["metrics"].keys() == METRICS.keys()
+    assert OPTION_SCHEMAS["metrics"].keys() == {*METRICS, *programs.METRICS}
