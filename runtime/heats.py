@@ -17,7 +17,7 @@ from hashlib import sha256
 from itertools import accumulate, pairwise
 
 from agenttts.compiler.estimate import FINALISTS
-from agenttts.runtime.decision import Direction, cost_order
+from agenttts.runtime.decision import Direction
 from agenttts.runtime.estimating import ranking
 from agenttts.runtime.records import Archive, Item, TrialResult, TrialState
 from agenttts.runtime.statistics import mean, scored_values
@@ -72,7 +72,7 @@ def _survivors(
     scored = [(_mean(trial, finals[trial.number], seen), trial) for trial in alive]
     left = [(mean, t) for mean, t in scored if mean is not None]
     sign = 1.0 if direction == "maximize" else -1.0
-    ranked = sorted(left, key=lambda row: (-sign * row[0], *cost_order(row[1])))
+    ranked = sorted(left, key=lambda row: -sign * row[0])  # ties stay in the order of their estimates
     return [trial for _, trial in ranked[: max(LEAST, -(-len(alive) // 2))]]
 
 
