@@ -1,10 +1,9 @@
 """Heats of the finals: the most promising trials are measured on further items before the answer is chosen.
 
-Pure.
-Sequential halving: three rounds of equal effort, each with half of the trials on twice the items. A winner
-picked among 50 noisy means is mostly lucky; eight finalists on four times the items are not. Source: Karnin,
-Koren and Somekh, "Almost Optimal Exploration in Multi-Armed Bandits" (ICML 2013); Jamieson and Talwalkar,
-"Non-stochastic Best Arm Identification" (AISTATS 2016).
+Pure. Sequential halving: three rounds of equal effort, each with half of the trials on twice the items. A
+winner picked among 50 noisy means is mostly lucky; eight finalists on four times the items are not. Source:
+Karnin, Koren and Somekh, "Almost Optimal Exploration in Multi-Armed Bandits" (ICML 2013); Jamieson and
+Talwalkar, "Non-stochastic Best Arm Identification" (AISTATS 2016).
 
 What comes next follows from the archive alone, so a resumed search goes on where it was.
 """
