@@ -210,9 +210,7 @@ def digest_of(request: Launch) -> str:
 
 def _further(request: Launch) -> tuple[Item, ...]:
     """Return the items that the finals may use."""
-    assert request.loaded.spec is not None
-    spec = request.overrides.apply(request.loaded.spec)
-    return request.data.search[len(_items(request)) :] if spec.search.finals else ()
+    return request.data.search[len(_items(request)) :] if request.spec.search.finals else ()
 
 
 def _items(request: Launch) -> tuple[Item, ...]:
