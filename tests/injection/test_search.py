@@ -85,13 +85,7 @@ def test_a_search_answers_every_hostile_item(tmp_path: Path, store_url: str) -> 
     assert done.json["best"]["score"] == 1.0
     page = Path(done.json["report"]).read_text("utf-8")
     assert "<script" not in page
-    assert (
-        "49"
-        not in page.partition("<h2>")[0]
-        .partition("</title>")[2]
-        .partition("<header>")[2]
-        .partition("</header>")[0]
-    )
+    assert str(9973 * 9967) not in page  # what the template in the texts would make
     figures = call(tmp_path, "report", done.json["search_id"], *store, "--json").json
     assert figures["description"] == json.loads((tmp_path / "pipeline.json").read_text())["description"]
     (tmp_path / "best.json").write_text(json.dumps(done.json["best"]["allocation"]))
