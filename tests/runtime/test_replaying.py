@@ -87,7 +87,7 @@ def test_equal_recordings_are_equal_bytes_and_nothing_else_is_left(tmp_path: Pat
 
 
 def test_what_is_not_recorded_is_an_error_unless_the_nearest_may_answer(tmp_path: Path) -> None:
-    recorded(tmp_path / "r.parquet", searcher="random", trials=24)
+    recorded(tmp_path / "r.parquet", searcher="random", trials=24, racing=False)
     recording = read_recording(tmp_path / "r.parquet")
     with pytest.raises(NotRecordedError, match=r"is not in the recording, which holds 24.*--nearest"):
         simulate(recorded_world(recording), searcher="random", seed=9)
@@ -143,7 +143,7 @@ def test_the_space_is_narrowed_to_what_a_whole_recording_holds() -> None:
 
 def test_the_truth_is_the_mean_over_all_items_though_trials_use_some() -> None:
     world = recorded_world(read_recording(WHOLE))
-    found = simulate(world, searcher="random", trials=6, seed=1)
+    found = simulate(world, searcher="random", trials=6, seed=1, racing=False)
     assert found.decision is not None
     assert (found.used.item_evaluations, len(found.decision.winner.scores)) == (600, 100)
     rows = list(world.trials[found.decision.winner.allocation].rows.values())
