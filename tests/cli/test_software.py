@@ -13,6 +13,7 @@ from agenttts.runtime.sandbox.model import SandboxError
 from agenttts.runtime.sandbox.registry import sandbox
 from tests.cli.conftest import call_in as call
 from tests.runtime.test_consistency import Endpoint, served
+from tests.shared_data import shared_data
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "software"
 pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
@@ -43,6 +44,57 @@ def test_a_search_of_twenty_trials_runs_every_program_in_the_sandbox(folder):
     assert done.json["best"]["holdout"]["unscored"] == 0
     shown = call(folder, "export", done.json["search_id"], "-o", "recording.parquet")
     assert shown.code == 0, shown.err
+
+
+FINISHED = "NAME = {name!r}\n\n\ndef main():\n    print(f'this is {{NAME}}')\n\n\nmain()\n"
+DEFECTIVE = (
+    "NAME = {name!r}\n\n\ndef main():\n    pass  # TODO\n\n\nmain()\n",
+    "NAME = {name!r}\n\n\ndef main():\n    print(f'this is {{name}}')\n\n\nmain()\n",
+    "NAME = {name!r}\n\n\ndef main(\n",
+)
+"""What the simulated models write for a real requirement that has no program: one that says its name and ends
+well; and one that is not written, one with a name that is not there, one that is cut off.
+"""
+
+
+def with_programs(folder: Path) -> None:
+    """Give converted requirements, which have no programs, what the simulated models are to answer."""
+    rows = [json.loads(line) for line in (folder / "items.jsonl").read_text("utf-8").splitlines()]
+    for row in rows:
+        defects = [text.format(name=row["name"]) for text in DEFECTIVE]
+        row |= {"program": FINISHED.format(name=row["name"]), "defects": defects}
+    (folder / "items.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+
+
+def test_a_search_of_twenty_trials_runs_on_an_excerpt_of_srdd(folder):
+    source = str(shared_data("srdd.jsonl"))
+    converted = call(folder, "items", "convert", "srdd", source, "items.jsonl", "--limit", "9", "--force")
+    assert converted.code == 0, converted.err
+    with_programs(folder)
+
+    def of_the_excerpt(spec) -> None:
+        fields = {name: name for name in ("task", "program", "defects")}
+        spec["data"] |= {"fields": fields, "search": {"rows": [0, 6]}, "holdout": {"rows": [6, 9]}}
+
+    def of_its_items(simulated) -> None:
+        for task in simulated["tasks"]:
+            del task["items"]
+
+    edited(folder, "pipeline.json", of_the_excerpt)
+    edited(folder, "simulated.json", of_its_items)
+    for command in ("check", "plan"):
+        assert call(folder, command, "pipeline.json").code == 0
+    arguments = ("--simulated", "simulated.json", "--trials", "20", "--items", "4")
+    done = call(folder, "search", "pipeline.json", *arguments, "--json")
+    assert done.code == 0, done.err
+    assert done.json["simulated"] is True
+    assert (done.json["trials"]["complete"], done.json["trials"]["failed"]) == (20, 0)
+    assert done.json["best"]["score"] > 0.5
+    assert 0 < done.json["best"]["cost"]["amount"] <= 1768
+    assert done.json["best"]["holdout"]["unscored"] == 0
+    shown = call(folder, "report", done.json["search_id"], "--json").json
+    scores = {row["score"] for row in shown["rows"]}
+    assert len(scores) > 1, "programs that fail are told from programs that run"
 
 
 def test_the_papers_score_comes_from_an_embeddings_endpoint(folder, monkeypatch):
