@@ -136,6 +136,29 @@ def test_a_simulated_search_asks_no_embeddings_endpoint_and_needs_no_key(folder,
     assert "stage 'near' would ask a real endpoint, and does not" in done.err
 
 
+def test_a_simulated_run_says_that_it_asks_no_embeddings_endpoint(folder, monkeypatch):
+    monkeypatch.delenv("MODELS_API_KEY", raising=False)
+    choice = {"model": "llama-3b", "samples": 1}
+    (folder / "small.json").write_text(json.dumps(dict.fromkeys(("code", "review", "repair"), choice)))
+    first = (folder / "items.jsonl").read_text("utf-8").split("\n")[0]
+    (folder / "new.jsonl").write_text(first + "\n", "utf-8")
+    endpoint = Endpoint()
+    with served(endpoint) as url:
+
+        def elsewhere(spec) -> None:
+            spec["stages"][-1]["function"]["options"]["base_url"] = url
+
+        edited(folder, "api.json", elsewhere)
+        arguments = ("--allocation", "small.json", "--items", "new.jsonl", "-o", "out.jsonl")
+        done = call(folder, "run", "api.json", *arguments, "--simulated", "simulated.json")
+    assert done.code == 0, done.err
+    assert endpoint.asked == []
+    said = [line for line in done.err.splitlines() if "real endpoint" in line]
+    assert said == ["stage 'near' would ask a real endpoint, and does not: it leaves every item unscored"]
+    (row,) = map(json.loads, (folder / "out.jsonl").read_text("utf-8").splitlines())
+    assert (row["simulated"], row["score"], bool(row["output"]["program"])) == (True, None, True)
+
+
 def test_a_simulated_search_for_the_endpoints_score_is_refused(folder):
     done = call(folder, "search", "api.json", "--simulated", "simulated.json", "--trials", "2")
     assert done.code == 2
