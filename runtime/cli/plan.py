@@ -21,6 +21,7 @@ from agenttts.compiler.space import Space
 from agenttts.compiler.verify import verify
 from agenttts.runtime.cli import common
 from agenttts.runtime.cli.plan_text import plan_text
+from agenttts.runtime.consistency import asks
 from agenttts.runtime.notice import simulation_document, simulation_lines
 from agenttts.spec.model import PipelineSpec
 
@@ -128,6 +129,7 @@ def plan_document(
         "space": {"allocations": space.count(), "exact": space.count_is_exact},
         "stages": [_stage_document(space, stage.name) for stage in spec.model_stages],
         "estimate": guess.document(),
+        "not_estimated": [stage.name for stage in spec.stages if asks(stage.function)],
     }
     if isinstance(planned, Plan):
         rows = [{"name": stage.name, "cost": stage.cost.document()} for stage in planned.stages]

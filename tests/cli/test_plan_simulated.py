@@ -66,6 +66,14 @@ def test_what_a_simulated_search_refuses_its_plan_refuses(run: Run, tmp_path: Pa
     assert "--simulated: the objective, stage 'near', asks a real endpoint" in done.err
 
 
+def test_a_plan_names_the_stages_whose_embeddings_it_does_not_estimate(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(SOFTWARE, tmp_path, dirs_exist_ok=True)
+    assert run("plan", "api.json", "--json").json["not_estimated"] == ["near"]
+    assert "Embeddings are not part of the estimate" in run("plan", "api.json").out
+    assert run("plan", "pipeline.json", "--json").json["not_estimated"] == []
+    assert "Embeddings" not in run("plan", "pipeline.json").out
+
+
 @pytest.mark.parametrize(
     ("config", "told"),
     [('{"models": {"q7": {}}}', "/models: no model is named 'q72'"), (None, "cannot be read")],

@@ -99,7 +99,7 @@ def test_a_search_of_twenty_trials_runs_on_an_excerpt_of_srdd(folder):
 
 def test_the_papers_score_comes_from_an_embeddings_endpoint(folder, monkeypatch):
     monkeypatch.setenv("MODELS_API_KEY", "sk-canary-0123456789")
-    endpoint = Endpoint()
+    endpoint = Endpoint(tokens=1_000_000)
     config = json.loads((folder / "simulated.json").read_text("utf-8"))
     with served(endpoint) as url, FaultServer(config, folder) as models:
 
@@ -116,6 +116,31 @@ def test_the_papers_score_comes_from_an_embeddings_endpoint(folder, monkeypatch)
     assert endpoint.asked[0]["input"][0].startswith(("Print the times", "Convert lengths", "Keep a small"))
     assert set(endpoint.keys) == {"Bearer sk-canary-0123456789"}
     assert "canary" not in done.out + done.err
+    assert done.json["spent"]["usd"] > 0.1 * len(endpoint.asked), "at the example's price, beside the models"
+    assert len(endpoint.asked) == len({str(request) for request in endpoint.asked}), "no pair is asked twice"
+    assert done.json["best"]["cost"]["amount"] < 1768, "measuring is no part of what an item costs"
+
+
+def test_a_limit_that_the_models_keep_ends_the_search_before_dear_embeddings_break_it(folder, monkeypatch):
+    monkeypatch.setenv("MODELS_API_KEY", "sk-canary-0123456789")
+    endpoint = Endpoint(tokens=100)
+    config = json.loads((folder / "simulated.json").read_text("utf-8"))
+    with served(endpoint) as url, FaultServer(config, folder) as models:
+
+        def here(spec) -> None:
+            spec["data"]["holdout"] = {"rows": [10, 11]}
+            spec["stages"][-1]["function"]["options"] |= {"base_url": url, "price": 1000}
+            for name, model in spec["models"].items():
+                model |= {"model": name, "base_url": models.base_url}
+
+        edited(folder, "api.json", here)
+        done = call(
+            folder, "search", "api.json", "--trials", "4", "--items", "3", "--limit", "usd=0.3", "--json"
+        )
+    assert done.code == 4, done.err
+    assert done.json["status"] == "limit_reached"
+    assert 0 < done.json["spent"]["usd"] <= 0.3
+    assert endpoint.asked == [], "at this price one comparison may cost more than is left"
 
 
 def test_a_simulated_search_asks_no_embeddings_endpoint_and_needs_no_key(folder, monkeypatch):
