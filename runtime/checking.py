@@ -11,6 +11,7 @@ from pathlib import Path
 from agenttts.compiler.errors import CostError
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
+from agenttts.runtime.consistency import unpriced
 from agenttts.runtime.embedded.catalog import CATALOG
 from agenttts.runtime.options import OptionError
 from agenttts.runtime.plugins import BUILT_IN, plugins
@@ -25,7 +26,8 @@ def load_and_check(path: Path) -> Loaded:
     loaded = load(path, plugins(), catalog())
     if loaded.spec is None:
         return loaded
-    found = list(_refused(loaded.spec, loaded.text)) or _infeasible(loaded.spec, loaded.text)
+    found = [*_refused(loaded.spec, loaded.text), *_unpriced(loaded.spec, loaded.text)]
+    found = found or _infeasible(loaded.spec, loaded.text)
     return replace(loaded, problems=(*loaded.problems, *found)) if found else loaded
 
 
@@ -44,6 +46,15 @@ def _refused(spec: PipelineSpec, text: str) -> Iterator[Problem]:
                 what = f"the {key} refuses its options: {str(error).rstrip('.')}."
                 place = f"/stages/{index}/{key}" + ("/options" if plugin.options else "")
                 yield problem_at(text, place, what, "Correct the option.")
+
+
+def _unpriced(spec: PipelineSpec, text: str) -> Iterator[Problem]:
+    """Yield functions whose bills a limit in dollars could not see."""
+    for index, stage in enumerate(spec.stages):
+        if spec.search.limits.usd is not None and unpriced(stage.function):
+            what = f"a limit in usd needs the price of the embeddings of the stage {stage.name!r}."
+            fix = 'Add "price", US dollars per million tokens, or limit "tokens" instead.'
+            yield problem_at(text, f"/stages/{index}/function/options", what, fix)
 
 
 def _infeasible(spec: PipelineSpec, text: str) -> list[Problem]:

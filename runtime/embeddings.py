@@ -1,58 +1,94 @@
-"""Ask an OpenAI-compatible endpoint for embeddings, and compare them."""
+"""Embeddings on the path of samples: a request of two messages, whose sample is the cosine of their vectors.
+
+So limits, the bank, claims, retries and the circuit breaker hold for embeddings without a second path.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import operator
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agenttts.runtime.consistency import Asked
-from agenttts.runtime.errors import BadReply, ModelError
-from agenttts.runtime.retry import Patience, RetryPolicy, Surroundings
+from agenttts.runtime.comparing import Asked
+from agenttts.runtime.errors import BadReply
+from agenttts.runtime.records import Message, SampleRequest
 from agenttts.runtime.secret import Secret
-from agenttts.runtime.transport import OpenAITransport
+from agenttts.runtime.transport import OpenAITransport, Transport
+from agenttts.runtime.values import clean
+from agenttts.spec.model import ModelLimits, ModelSpec, Price
 
 PATH = "/embeddings"
+EMBEDDINGS = "embeddings"
+"""The engine of an endpoint of embeddings, in place of a chat model."""
 Vector = Sequence[float]
 
 
-def similarity(asked: Asked, left: str, right: str) -> float:
-    """Return the cosine of the embeddings of two texts.
+def embedder(stage: str, asked: Asked) -> ModelSpec:
+    """Return the endpoint as a model that a stage draws from. Its samples are never those of a chat model of
+    the same name: its engine, which no spec can name, is part of its identity.
+    """
+    return ModelSpec(
+        name=f"{asked.model} for {stage}",
+        worker="api",
+        model=asked.model,
+        base_url=asked.base_url,
+        api_key_env=asked.key_env,
+        engine=EMBEDDINGS,
+        price=None if asked.price is None else Price(asked.price, 0.0),
+        limits=ModelLimits(timeout_s=asked.timeout_s, deadline_s=asked.timeout_s),
+    )
+
+
+def comparison(identity: str, texts: tuple[str, str]) -> SampleRequest:
+    """Return the request whose one sample is the cosine of two texts; it has no output tokens."""
+    return SampleRequest(identity, tuple(Message("user", clean(text)) for text in texts), None, None, 0)
+
+
+class EmbeddingsTransport:
+    """Carries comparisons to an endpoint of embeddings. See `Transport`."""
+
+    def __init__(self, base_url: str, key: Secret) -> None:
+        """Keep the address; nothing is opened yet."""
+        self._inner: Transport = OpenAITransport(base_url, key, path=PATH)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._inner.close()
+
+    async def send(self, body: dict[str, Any], headers: Mapping[str, str], timeout_s: float) -> bytes:
+        """Return the cosine as a chat completion.
+
+        Raises:
+            ModelError: if there is no reply, or it holds no embeddings.
+        """
+        texts = [message["content"] for message in body["messages"]]
+        asked = {"model": body["model"], "input": texts, "encoding_format": "float"}
+        return completion(await self._inner.send(asked, headers, timeout_s))
+
+
+def completion(reply: bytes) -> bytes:
+    """Return a reply of /embeddings with two vectors as a chat completion that says their cosine.
+
+    Prompt tokens are those the endpoint reports; where it reports none, they are left to be estimated.
 
     Raises:
-        ModelError: what finally went wrong.
+        BadReply: see `vectors`.
     """
-    return cosine(*asyncio.run(embed(asked, (left, right), Surroundings())))
+    said = repr(cosine(*vectors(reply, 2)))
+    message = {"role": "assistant", "content": said}
+    choice = {"index": 0, "finish_reason": "stop", "message": message, "usage": {"completion_tokens": 0}}
+    tokens = _tokens(json.loads(reply).get("usage"))
+    usage = {} if tokens is None else {"usage": {"prompt_tokens": tokens, "completion_tokens": 0}}
+    return json.dumps({"choices": [choice], **usage}).encode()
 
 
-async def embed(asked: Asked, texts: Sequence[str], around: Surroundings) -> list[Vector]:
-    """Return one vector for each text; passing failures are tried again until `timeout_s` is over.
-
-    Raises:
-        ModelError: what finally went wrong.
-        MissingSecretError: if the key's variable is not set.
-    """
-    key = Secret.from_environment(asked.key_env, os.environ)
-    transport = OpenAITransport(asked.base_url, key, path=PATH)
-    body = {"model": asked.model, "input": list(texts), "encoding_format": "float"}
-    patience = Patience(RetryPolicy(), asked.timeout_s)
-    try:
-        while True:
-            began = around.clock()
-            try:
-                return vectors(await transport.send(body, {}, patience.left_s), len(texts))
-            except ModelError as error:
-                delay = patience.failed(error, around.clock() - began, around.chance())
-                if delay is None or not error.retryable:
-                    raise
-                patience.spent_s += delay
-                await around.sleep(delay)
-    finally:
-        await transport.close()
+def _tokens(usage: Any) -> int | None:
+    counts = (
+        [usage.get(name) for name in ("prompt_tokens", "total_tokens")] if isinstance(usage, dict) else []
+    )
+    return next((n for n in counts if type(n) is int and n >= 0), None)
 
 
 def vectors(reply: bytes, count: int) -> list[Vector]:

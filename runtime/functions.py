@@ -4,6 +4,8 @@
 is then unscored and the message becomes its problem. `UnreadyError` ends the search instead: no item can do
 better.
 
+A `Comparing` one does not compute its output by itself: a worker asks for embeddings on its behalf.
+
 A function that needs something of the machine has a method `ready()`, which raises `UnreadyError`; it is
 called before the first trial where stages run on this machine.
 """
@@ -15,12 +17,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from agenttts.runtime.comparing import Comparing
 from agenttts.runtime.options import OptionError, Options, known, option, optional_text
 from agenttts.runtime.records import StageInput
 from agenttts.runtime.values import text_of
 from agenttts.spec.model import Json
 
-Function = Callable[[StageInput], Json]
+Function = Callable[[StageInput], Json] | Comparing
 FunctionFactory = Callable[[Options], Function]
 
 WORD = re.compile(r"\w+")

@@ -40,14 +40,13 @@ from agenttts.runtime.searches import (
     search_id_for,
 )
 from agenttts.runtime.session import Session, workers
-from agenttts.runtime.simulated import SimulatedModels, asking, silent
+from agenttts.runtime.simulated import SimulatedModels, pointless, silent
 from agenttts.runtime.spec_files import Loaded
 from agenttts.runtime.store.claims import Claims
 from agenttts.runtime.store.journal import Event, Journal
 from agenttts.runtime.store.leases import lease
 from agenttts.runtime.tracking import MlflowTracker, Place, SearchRecord
 from agenttts.spec.model import Json, PipelineSpec
-from agenttts.spec.rules_agent import AGENT_SEARCHERS
 
 DELIVER_S = 60.0
 RESTART_S = 10.0
@@ -182,18 +181,15 @@ def _search(request: Launch, opened: _Open, listener: ProgressListener) -> Searc
 
 
 def _refuse_pointless(request: Launch) -> None:
-    """Refuse a searcher that is nothing without its language model, and an objective that is nothing without
-    its endpoint, where nothing real may be asked.
+    """Refuse a search that is nothing where nothing real may be asked.
+
+    Raises:
+        OptionError: saying why, and what to do.
     """
     if request.simulated is None or request.loaded.spec is None:
         return
-    searcher, stage = request.spec.search.searcher, request.spec.objective.stage
-    if stage in asking(request.loaded.spec):
-        what = f"--simulated: the objective, stage {stage!r}, asks a real endpoint, which is not simulated"
-        raise OptionError(f"{what}: no item would have a score. Name another stage in /objective/stage.")
-    if searcher in AGENT_SEARCHERS:
-        what = f"--simulated: the searcher {searcher!r} needs a language model, which is not simulated"
-        raise OptionError(f"{what}. Take another, e.g. --searcher agenttts.")
+    if (words := pointless(request.overrides.apply(request.loaded.spec))) is not None:
+        raise OptionError(words)
 
 
 def _ends_at(spec: PipelineSpec, events: Sequence[Event]) -> float | None:

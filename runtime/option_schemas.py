@@ -98,6 +98,7 @@ OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
                 model=TEXT,
                 base_url=TEXT,
                 api_key_env={"type": "string", "pattern": "^[A-Z_][A-Z0-9_]*$"},
+                price={"type": "number", "minimum": 0},
                 timeout_s={"type": "number", "exclusiveMinimum": 0},
             ),
             "dependentRequired": {"base_url": ["model"]},

@@ -19,6 +19,7 @@ from agenttts.runtime.faults.loading import Loaded, read_provider
 from agenttts.runtime.records import Item
 from agenttts.spec.model import ModelSpec, PipelineSpec, StageSpec
 from agenttts.spec.problem import Problem
+from agenttts.spec.rules_agent import AGENT_SEARCHERS
 from agenttts.spec.words import names
 
 REAL = ("api", "gpu")
@@ -69,12 +70,33 @@ def asking(spec: PipelineSpec) -> tuple[str, ...]:
 
 
 def silent(spec: PipelineSpec) -> tuple[str, ...]:
-    """Return, in words, whom a simulation does not ask although a spec, as its file has it, says so."""
+    """Return, in words, whom a simulated search does not ask although a spec, as its file has it, says so."""
     agent = (
         ["the search agent is a real model, and is not asked: the rules decide"] if spec.search.agent else []
     )
+    return (*agent, *silent_stages(spec))
+
+
+def silent_stages(spec: PipelineSpec) -> tuple[str, ...]:
+    """Return, in words, which stages ask nobody in a simulation although the spec says so."""
     what = "would ask a real endpoint, and does not: it leaves every item unscored"
-    return (*agent, *(f"stage '{name}' {what}" for name in asking(spec)))
+    return tuple(f"stage '{name}' {what}" for name in asking(spec))
+
+
+def pointless(spec: PipelineSpec) -> str | None:
+    """Return, in words, why a simulated search would be nothing; None where it is something: a searcher that
+    is nothing without its language model, an objective that is nothing without its endpoint.
+
+    spec: as it would be searched with real models.
+    """
+    searcher, stage = spec.search.searcher, spec.objective.stage
+    if stage in asking(spec):
+        what = f"--simulated: the objective, stage {stage!r}, asks a real endpoint, which is not simulated"
+        return f"{what}: no item would have a score. Name another stage in /objective/stage."
+    if searcher in AGENT_SEARCHERS:
+        what = f"--simulated: the searcher {searcher!r} needs a language model, which is not simulated"
+        return f"{what}. Take another, e.g. --searcher agenttts."
+    return None
 
 
 def read_simulated(config: Path, spec: PipelineSpec, items: Iterable[Item]) -> SimulatedModels:

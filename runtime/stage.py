@@ -14,6 +14,8 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from agenttts.runtime import plugins
+from agenttts.runtime.comparing import Comparing
+from agenttts.runtime.embeddings import comparison
 from agenttts.runtime.errors import ModelError
 from agenttts.runtime.functions import Function, UnreadyError
 from agenttts.runtime.fusions import LLM, Ask, Candidate, Fusion, fuse, fuse_by_model, fusion_words
@@ -102,7 +104,7 @@ async def run_function(program: Program, given: StageInput) -> StageOutcome:
     if given.blocked is not None:
         return _blocked(given.blocked)
     function = program.function
-    assert function is not None
+    assert function is not None and not isinstance(function, Comparing)
     try:
         value = await asyncio.to_thread(_guarded, "function", lambda: function(given))
     except ItemError as error:
@@ -110,6 +112,33 @@ async def run_function(program: Program, given: StageInput) -> StageOutcome:
     if not is_storable(value):
         return _problem("function: its output is no JSON, or holds text that is not Unicode")
     return _scored(program, given, Made(value))
+
+
+async def run_comparison(program: Program, given: StageInput, source: Source) -> StageOutcome:
+    """Run a Python stage that compares texts for one item. source: draws comparisons.
+
+    Raises:
+        UnreadyError: if the endpoint refuses the key, or does not know the model.
+        ModelError: whose policy is `trial` or `search`.
+    """
+    if given.blocked is not None:
+        return _blocked(given.blocked)
+    function = program.function
+    assert isinstance(function, Comparing)
+    try:
+        texts = await asyncio.to_thread(_guarded, "function", lambda: function.texts(given))
+        drawn = await _draw(source, comparison(source.identity, texts), 1)
+        likeness = float(drawn.samples[0].text)
+        value = _guarded("function", lambda: function.told(given, likeness), drawn)
+    except ItemError as error:
+        return _problem(str(error), error.spent)
+    except ModelError as error:
+        error.model = None  # it stands in the options of a function, not under /models
+        if error.mistake:
+            where = f"{function.asked.base_url}: {error}. See model and api_key_env."
+            raise UnreadyError(where) from error
+        raise
+    return _scored(program, given, Made(value, drawn.used, drawn.paid))
 
 
 async def run_model(

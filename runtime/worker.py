@@ -22,13 +22,16 @@ from agenttts.runtime.blocks import (
     stage_input,
 )
 from agenttts.runtime.client import ModelClient
+from agenttts.runtime.comparing import Comparing
+from agenttts.runtime.consistency import unpriced
+from agenttts.runtime.embeddings import EMBEDDINGS, EmbeddingsTransport, embedder
 from agenttts.runtime.errors import EndpointDown, ModelError
 from agenttts.runtime.functions import UnreadyError
 from agenttts.runtime.records import StageInput, StageOutcome
 from agenttts.runtime.retry import RetryPolicy, Surroundings
 from agenttts.runtime.sampler import Sampler
 from agenttts.runtime.secret import MissingSecretError, Secret
-from agenttts.runtime.stage import Program, build, run_function, run_model
+from agenttts.runtime.stage import Program, build, run_comparison, run_function, run_model
 from agenttts.runtime.store.accounts import Caps
 from agenttts.runtime.store.bank import SampleBank
 from agenttts.runtime.store.claims import Claims
@@ -143,6 +146,9 @@ class StageWorker:
         self, program: Program, choice: Choice | None
     ) -> Callable[[StageInput], Awaitable[StageOutcome]]:
         stage = program.stage
+        if isinstance(program.function, Comparing):
+            judge = self._joined(embedder(stage.name, program.function.asked)).at(stage.name)
+            return lambda given: run_comparison(program, given, judge)
         if choice is None:
             return lambda given: self._watched(program, given)
         source = self._sampler(choice.model).at(stage.name)
@@ -154,11 +160,14 @@ class StageWorker:
             return await run_function(program, given)
 
     def _sampler(self, name: str) -> Sampler:
-        if name not in self._samplers:
-            model = self._settings.spec.model(name)
+        return self._samplers.get(name) or self._joined(self._settings.spec.model(name))
+
+    def _joined(self, model: ModelSpec) -> Sampler:
+        """Return what draws from a model, which need not be one of the spec's."""
+        if model.name not in self._samplers:
             self._till = self._till or self._open()
-            self._samplers[name] = Sampler(self._client(model), self._till, model, self._watch)
-        return self._samplers[name]
+            self._samplers[model.name] = Sampler(self._client(model), self._till, model, self._watch)
+        return self._samplers[model.name]
 
     def _open(self) -> Till:
         settings, stack = self._settings, contextlib.ExitStack()
@@ -168,16 +177,18 @@ class StageWorker:
         return Till(bank, Claims(bank.engine, member, settings.account, settings.caps), self._around)
 
     def _client(self, model: ModelSpec) -> ModelClient:
-        settings = self._settings
+        settings, url = self._settings, endpoint(model, self._settings.endpoints)
+        key = Secret.from_environment(model.api_key_env, self._environment)
+        carrier = EmbeddingsTransport(url, key) if model.engine == EMBEDDINGS else None
         client = ModelClient(
-            endpoint(model, settings.endpoints),
-            Secret.from_environment(model.api_key_env, self._environment),
+            url,
+            key,
             model.name if model.worker == "simulated" else model.model,
             share(model.limits, clients(settings.spec, model)),
             model.price,
             settings.policy,
             self._around,
-            transport=self._transports and self._transports(model),
+            transport=self._transports(model) if self._transports else carrier,
             ends_at=settings.ends_at,
         )
         self._clients[model.name] = client
@@ -221,6 +232,10 @@ def check_endpoints(settings: WorkerSettings) -> tuple[str, ...]:
         if settings.spec.search.limits.usd is not None and model.worker == "api" and model.price is None:
             what = f"model '{name}' has no price, so the limit of US dollars could not be kept"
             raise EndpointError(f"{what}. Add 'price' to the model, or limit tokens instead.")
+    for stage in settings.spec.stages if settings.spec.search.limits.usd is not None else ():
+        if unpriced(stage.function):
+            what = f"stage '{stage.name}': its embeddings have no price, so the limit of US dollars could not"
+            raise EndpointError(f"{what} be kept. Add 'price' to the function's options, or limit tokens.")
     return used
 
 

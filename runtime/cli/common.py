@@ -15,6 +15,7 @@ import click
 
 from agenttts.runtime.files import write_text
 from agenttts.runtime.home import home
+from agenttts.runtime.notice import notice
 from agenttts.runtime.values import JSON_DECODER
 from agenttts.spec.problem import Problem
 
@@ -203,6 +204,13 @@ def read_simulated(path: Path | None, spec: PipelineSpec, items: Iterable[Item])
     except ConfigError as error:
         show_problems(path, error.problems)
         raise Stop("", Exit.MISTAKE) from None
+
+
+def announce(simulated: SimulatedModels | None, words: Iterable[str]) -> None:
+    """Say on stderr that models are simulated, and whom nobody asks; nothing when they are real."""
+    if simulated is not None:
+        for line in (notice(simulated.document()), *words):
+            click.echo(line, err=True)
 
 
 def store_address(store: str | None) -> str:

@@ -12,6 +12,7 @@ import click
 from agenttts.runtime.cli import common
 from agenttts.runtime.cli.init_questions import OWN, Ask, Wish, files_of, pairs
 from agenttts.runtime.scaffolding.own_data import OwnDataError
+from agenttts.runtime.scaffolding.steps import held_up, next_steps
 from agenttts.runtime.scaffolding.templates import SIMULATION, SPEC, templates
 from agenttts.runtime.scaffolding.writing import laid_out, taken, write_all
 from agenttts.runtime.simulated import all_items
@@ -113,20 +114,12 @@ def _say(folder: Path, name: str, files: Mapping[str, bytes], as_json: bool) -> 
     """Check what was written, and say what comes next."""
     loaded = common.valid_spec(folder / SPEC)
     assert loaded.spec is not None
-    steps, listed = _steps(folder, files), sorted(files)
+    enter = [] if folder.resolve() == Path.cwd() else [f"cd {folder}"]
+    steps, why, listed = [*enter, *next_steps(files)], held_up(files), sorted(files)
     if as_json:
         document = {"folder": str(folder), "template": name, "files": listed, "valid": True}
-        common.print_json({**document, "digest": loaded.spec.digest, "next": steps})
+        common.print_json({**document, "digest": loaded.spec.digest, "next": steps, "held_up": why})
         return
     click.echo(f"{folder / SPEC}: valid ({loaded.spec.digest})")
     click.echo(f"made from {name}: {', '.join(listed)}\nnext:")
-    click.echo("\n".join(f"  {step}" for step in steps))
-
-
-def _steps(folder: Path, files: Mapping[str, bytes]) -> list[str]:
-    enter = [] if folder.resolve() == Path.cwd() else [f"cd {folder}"]
-    models = json.loads(files[SPEC])["models"].values()
-    simulated = SIMULATION in files and any(model["worker"] != "embedded" for model in models)
-    search = ["agenttts search pipeline.json"]
-    tried = [f"{search[0]} --simulated {SIMULATION}"] if simulated else []
-    return [*enter, "agenttts plan pipeline.json", *tried, *search]
+    click.echo("\n".join([*(f"  {step}" for step in steps), *([why] if why else [])]))

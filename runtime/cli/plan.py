@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +21,13 @@ from agenttts.compiler.space import Space
 from agenttts.compiler.verify import verify
 from agenttts.runtime.cli import common
 from agenttts.runtime.cli.plan_text import plan_text
+from agenttts.runtime.consistency import asks
+from agenttts.runtime.notice import simulation_document, simulation_lines
 from agenttts.spec.model import PipelineSpec
+
+if TYPE_CHECKING:
+    from agenttts.runtime.simulated import SimulatedModels
+    from agenttts.runtime.spec_files import Loaded
 
 ALLOCATION = click.option(
     "--allocation", "allocation_file", type=click.Path(path_type=Path), help="Plan this allocation."
@@ -32,21 +38,27 @@ ALLOCATION = click.option(
 @common.SPEC
 @ALLOCATION
 @click.option("--trials", type=click.IntRange(min=1), help="Estimate for so many trials.")
+@common.SIMULATED
 @common.JSON
-def plan(spec: Path, allocation_file: Path | None, trials: int | None, as_json: bool) -> None:
-    """Show the space, every stage's costs and an estimate of the whole search. Spends nothing."""
+def plan(
+    spec: Path, allocation_file: Path | None, trials: int | None, simulated: Path | None, as_json: bool
+) -> None:
+    """Show the space, every stage's costs and an estimate of the whole search. Spends nothing.
+
+    With --simulated it is the search with these simulated models that is planned: without a search agent, and
+    refused where that search would be.
+    """
     loaded = common.valid_spec(spec)
-    assert loaded.spec is not None
-    pipeline = loaded.spec
-    if trials is not None:
-        pipeline = replace(pipeline, search=replace(pipeline.search, trials=trials))
+    models = _simulated(simulated, loaded)
+    pipeline = _pipeline(loaded, models, trials)
     items, holdout, further = common.item_counts(loaded)
     planned = _planned(pipeline, allocation_file) if allocation_file else None
     report = plan_document(pipeline, (items, holdout, further), planned)
+    said = models.document() if models else None
     if as_json:
-        common.print_json(report)
+        common.print_json({**simulation_document(said), **report})
     else:
-        click.echo(plan_text(pipeline, report))
+        click.echo("\n".join([*simulation_lines(said), plan_text(pipeline, report)]))
     if isinstance(planned, Infeasible):
         raise common.Stop(planned.reason, common.Exit.INFEASIBLE)
 
@@ -75,6 +87,27 @@ def compile_(spec: Path, target: str, allocation_file: Path | None, blocks: int,
         click.echo(str(output / "graph.json"))
 
 
+def _simulated(path: Path | None, loaded: Loaded) -> SimulatedModels | None:
+    """Return what simulates the models, said on stderr as a search says it, and refused as there."""
+    if path is None:
+        return None
+    from agenttts.runtime.simulated import all_items, pointless, silent
+
+    assert loaded.spec is not None
+    models = common.read_simulated(path, loaded.spec, all_items(common.read_items(loaded)))
+    if (words := pointless(loaded.spec)) is not None:
+        raise common.Stop(words, common.Exit.MISTAKE)
+    common.announce(models, silent(loaded.spec))
+    return models
+
+
+def _pipeline(loaded: Loaded, models: SimulatedModels | None, trials: int | None) -> PipelineSpec:
+    """Return the spec as it would be searched."""
+    assert loaded.spec is not None
+    spec = models.apply(loaded.spec) if models else loaded.spec
+    return replace(spec, search=replace(spec.search, trials=trials)) if trials is not None else spec
+
+
 def _planned(spec: PipelineSpec, file: Path | None) -> Plan | Infeasible:
     lengths = Lengths.planned(spec)
     if file is None:
@@ -96,6 +129,7 @@ def plan_document(
         "space": {"allocations": space.count(), "exact": space.count_is_exact},
         "stages": [_stage_document(space, stage.name) for stage in spec.model_stages],
         "estimate": guess.document(),
+        "not_estimated": [stage.name for stage in spec.stages if asks(stage.function)],
     }
     if isinstance(planned, Plan):
         rows = [{"name": stage.name, "cost": stage.cost.document()} for stage in planned.stages]

@@ -47,6 +47,9 @@ def plan_text(spec: PipelineSpec, report: dict[str, Any]) -> str:
             one = cost_text(model["cost_one_sample"])
             lines.append(f"{stage['name']:<16}{model['name']:<20}{one:>22}{model['max_samples']:>14,}")
     lines += ["", *_estimate_lines(report["estimate"])]
+    if report["not_estimated"]:
+        stages = ", ".join(report["not_estimated"])
+        lines.append(f"Embeddings are not part of the estimate, and count against limits: stage {stages}.")
     if "allocation" in report:
         lines += ["", *_allocation_lines(report["allocation"])]
     return "\n".join(lines)

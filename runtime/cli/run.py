@@ -18,7 +18,7 @@ from agenttts.compiler.plan import Plan
 from agenttts.compiler.plan import plan as make_plan
 from agenttts.runtime.cli import common
 from agenttts.runtime.home import home
-from agenttts.runtime.notice import notice, simulation_document
+from agenttts.runtime.notice import simulation_document
 from agenttts.spec.model import PipelineSpec, Plugin
 from agenttts.spec.paths import format_of, scheme
 from agenttts.spec.template import variables
@@ -54,16 +54,14 @@ def run(
     """Run an allocation on new items and write one JSON line per item: id, output, score, problems.
 
     With --simulated the items need their gold, or the config's own items must have it; every line says
-    `simulated`.
+    `simulated`, and stages that would ask a real endpoint leave their items unscored, which is said.
     """
     loaded = common.valid_spec(spec)
     assert loaded.spec is not None
     planned = _planned(loaded.spec, file)
     given = _items(loaded, items)
     common.check_output(output)
-    models = common.read_simulated(simulated, loaded.spec, given)
-    if models is not None:
-        click.echo(notice(models.document()), err=True)
+    models = _simulated(simulated, loaded.spec, given)
     place = _Place(ray_address, store, models)
     rows = list(_rows(loaded.spec, _outcome(loaded.spec, planned, given, place), models))
     common.write(output, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
@@ -73,6 +71,17 @@ def run(
         common.print_json({**said, "file": str(output), "items": len(rows), "without_output": failed})
     else:
         click.echo(f"{len(rows)} items written to {output}", err=True)
+
+
+def _simulated(path: Path | None, spec: PipelineSpec, items: tuple[Item, ...]) -> SimulatedModels | None:
+    """Return what simulates the models, said on stderr together with the stages that ask nobody then."""
+    if path is None:
+        return None
+    from agenttts.runtime.simulated import silent_stages
+
+    models = common.read_simulated(path, spec, items)
+    common.announce(models, silent_stages(spec))
+    return models
 
 
 def _items(loaded: Loaded, items: str) -> tuple[Item, ...]:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from agenttts.runtime.checking import load_and_check
 from agenttts.runtime.cli.main import cli
 from agenttts.runtime.data import load_data
+from agenttts.runtime.scaffolding.steps import held_up, next_steps
 from agenttts.runtime.scaffolding.templates import templates
 from agenttts.runtime.simulated import all_items, read_simulated
 
@@ -58,6 +59,48 @@ def test_every_template_gives_a_valid_pipeline(template: str) -> None:
     assert "agenttts search pipeline.json" in done.stdout
 
 
+REAL = "agenttts search pipeline.json"
+TRIED = f"{REAL} --simulated simulated.json"
+PLAN = "agenttts plan pipeline.json"
+
+
+@pytest.mark.parametrize("template", [template.name for template in templates()])
+def test_the_next_step_is_no_search_that_this_version_cannot_run(template: str) -> None:
+    document = json.loads(init("new", "--template", template, "--json").stdout)
+    said = init("again", "--template", template).stdout
+    gpu = any(model["worker"] == "gpu" for model in whole("new")["models"].values())
+    assert document["next"] == ["cd new", PLAN, TRIED if gpu else REAL]
+    why = document["held_up"]
+    assert (why is not None) == gpu
+    if why is not None:
+        assert why.startswith("Models of worker 'gpu' do not run in this version")
+        assert why.endswith("then agenttts search api.json.")
+        assert said.splitlines()[-1] == why
+        assert f"  {REAL}" not in said.splitlines()
+
+
+def test_the_next_steps_are_commands_that_plan_what_was_written() -> None:
+    init("new", "--template", "software")
+    for options in ((), ("--simulated", "new/simulated.json")):
+        done = CliRunner().invoke(cli, ["plan", "new/pipeline.json", *options])
+        assert done.exit_code == 0, done.output
+
+
+def test_without_a_simulation_a_gpu_pipeline_is_only_planned() -> None:
+    write("mine.jsonl", [{"task": f"Print {n}."} for n in range(6)])
+    done = init("new", "--template", "software", "--data", "mine.jsonl", "--yes", "--json")
+    document = json.loads(done.stdout)
+    assert document["next"] == ["cd new", PLAN]
+    assert "can be checked and planned. api.json has them behind an endpoint" in document["held_up"]
+
+
+def test_a_gpu_pipeline_without_another_spec_is_told_to_become_an_api_one() -> None:
+    spec = json.dumps({"models": {"a": {"worker": "gpu"}, "b": {"worker": "api"}}, "stages": []}).encode()
+    files = {"pipeline.json": spec, "published.json": spec, "simulated.json": b"{}"}
+    assert next_steps(files) == (PLAN, TRIED)
+    assert str(held_up(files)).endswith("make them models of worker 'api', with a base_url.")
+
+
 def test_a_template_is_known_by_its_name_without_the_number() -> None:
     assert init("new", "--template", "two-hop-qa").exit_code == 0
 
@@ -101,7 +144,7 @@ def test_own_items_and_models_give_a_pipeline_that_can_be_simulated() -> None:
         "org-b-v2": "org/b:v2",
     }
     assert spec["models"]["a"]["api_key_env"] == "MY_KEY"
-    assert "--simulated simulated.json" in done.stdout
+    assert {f"  {TRIED}", f"  {REAL}"} <= set(done.stdout.splitlines()), "an endpoint may be there"
 
 
 @pytest.mark.parametrize("template", ["own", *(template.name for template in templates())])

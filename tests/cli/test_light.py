@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-SPEC = Path(__file__).parents[2] / "examples" / "01-two-hop-qa" / "pipeline.json"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SPEC, SOFTWARE = EXAMPLES / "01-two-hop-qa" / "pipeline.json", EXAMPLES / "software"
 PROBE = """
 import sys
 from agenttts.runtime.cli.main import main
@@ -21,9 +22,14 @@ print("HEAVY", sorted(heavy))
 """
 
 
-@pytest.mark.parametrize("command", ["check", "plan"])
-def test_check_and_plan_import_nothing_heavy(command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, command, str(SPEC)], capture_output=True, text=True, check=True
-    )
+SIMULATION = ("--simulated", str(SOFTWARE / "simulated.json"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("check", str(SPEC)), ("plan", str(SPEC)), ("plan", str(SOFTWARE / "pipeline.json"), *SIMULATION)],
+    ids=["check", "plan", "plan --simulated"],
+)
+def test_check_and_plan_import_nothing_heavy(command: tuple[str, ...]) -> None:
+    done = subprocess.run([sys.executable, "-c", PROBE, *command], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "HEAVY []"
