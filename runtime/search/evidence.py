@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -22,8 +22,7 @@ from agenttts.runtime.search.repair import belongs
 UNKNOWN_ERROR = 0.1  # of a trial with a single scored item
 WIDEST_ERROR = 0.5  # of one score in [0, 1]
 LEADERS = 4
-Group = tuple[int, tuple[str, ...], tuple[int, ...]]
-"""A stage by its place, the models of all stages, and the samples of the others."""
+EASE_TRIALS = 50  # complete trials, the latest, that say how easy an item is
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Evidence:
 
     trials: complete and dropped ones of this space, in order; a dropped one counts less, by its items.
     leaders: the best complete ones by prediction, which noise moves less than the measured means; different
-    models each. groups: trials that differ in a stage's samples alone.
+    models each. alike: trials by the models of all stages.
     """
 
     space: Space
@@ -42,7 +41,7 @@ class Evidence:
     trials: tuple[TrialResult, ...]
     landscape: Landscape | None
     leaders: tuple[TrialResult, ...]
-    groups: Mapping[Group, Sequence[TrialResult]]
+    alike: Mapping[tuple[str, ...], Sequence[TrialResult]]
 
     def sizes(self, stage: str) -> tuple[str, ...]:
         """Return the stage's models that fit at all, small to large."""
@@ -71,7 +70,9 @@ class Evidence:
 
     def beside(self, allocation: Allocation, stage: str) -> Sequence[TrialResult]:
         """Return the trials that differ from an allocation at most in that stage's samples."""
-        return self.groups.get(dict(_groups_of(allocation))[stage], ())
+        others = [(name, choice) for name, choice in allocation if name != stage]
+        alike = self.alike.get(_models(allocation), ())
+        return [t for t in alike if all(t.allocation[name] == choice for name, choice in others)]
 
 
 def read_evidence(
@@ -84,15 +85,42 @@ def read_evidence(
     complete = [r for r in trials if r.state is TrialState.COMPLETE]
     promising = sorted(complete, key=lambda r: -signed(r, direction))[:MOST_POINTS]
     leaders = _leaders(space, promising, landscape) if landscape is not None else ()
-    return Evidence(space, tolerance, direction, insights, trials, landscape, leaders, _groups(trials))
+    return Evidence(space, tolerance, direction, insights, trials, landscape, leaders, _alike(trials))
 
 
 def points_of(trials: Sequence[TrialResult], direction: Direction) -> list[Point]:
-    """Return what the landscape is fitted to."""
+    """Return what the landscape is fitted to.
+
+    A dropped trial's score is corrected for its items, which may be easier or harder than all are.
+    """
     counts = [scored_count(r) for r in trials]
-    most = max(counts, default=1)
+    most, ease = max(counts, default=1), _ease(trials)
+    sign = 1.0 if direction == "maximize" else -1.0
     rows = zip(trials, counts, strict=True)
-    return [Point(r.allocation, signed(r, direction), error_of(r, n), n / most) for r, n in rows]
+    return [
+        Point(r.allocation, signed(r, direction) - sign * _luck(r, ease), error_of(r, n), n / most)
+        for r, n in rows
+    ]
+
+
+def _ease(trials: Sequence[TrialResult]) -> dict[str, float]:
+    """Return by item how much better than on average the complete trials scored on it."""
+    found = defaultdict[str, list[float]](list)
+    for trial in [r for r in trials if r.state is TrialState.COMPLETE][-EASE_TRIALS:]:
+        for item, score in trial.scores.items():
+            if score is not None:
+                found[item].append(score)
+    means = {item: sum(scores) / len(scores) for item, scores in found.items()}
+    overall = sum(means.values()) / max(1, len(means))
+    return {item: value - overall for item, value in means.items()}
+
+
+def _luck(trial: TrialResult, ease: Mapping[str, float]) -> float:
+    """Return how much easier than all items those were that a dropped trial scored; 0 for other trials."""
+    if trial.state is not TrialState.DROPPED:
+        return 0.0
+    known = [ease[item] for item, score in trial.scores.items() if score is not None and item in ease]
+    return sum(known) / max(1, len(known))
 
 
 def error_of(result: TrialResult, scored: int | None = None) -> float:
@@ -106,20 +134,15 @@ def error_of(result: TrialResult, scored: int | None = None) -> float:
     return max(error, WIDEST_ERROR / sqrt((scored_count(result) if scored is None else scored) + 4))
 
 
-def _groups_of(allocation: Allocation) -> Iterator[tuple[str, Group]]:
-    """Yield for every stage what is fixed when only its samples vary."""
-    models = tuple(choice.model for _, choice in allocation)
-    samples = tuple(choice.samples for _, choice in allocation)
-    for place, (stage, _) in enumerate(allocation):
-        yield stage, (place, models, samples[:place] + samples[place + 1 :])
+def _models(allocation: Allocation) -> tuple[str, ...]:
+    return tuple(choice.model for _, choice in allocation)
 
 
-def _groups(trials: Sequence[TrialResult]) -> dict[Group, list[TrialResult]]:
-    groups: dict[Group, list[TrialResult]] = defaultdict(list)
+def _alike(trials: Sequence[TrialResult]) -> dict[tuple[str, ...], list[TrialResult]]:
+    found: dict[tuple[str, ...], list[TrialResult]] = defaultdict(list)
     for trial in trials:
-        for _, group in _groups_of(trial.allocation):
-            groups[group].append(trial)
-    return groups
+        found[_models(trial.allocation)].append(trial)
+    return found
 
 
 def _leaders(space: Space, trials: Sequence[TrialResult], landscape: Landscape) -> tuple[TrialResult, ...]:
@@ -129,6 +152,5 @@ def _leaders(space: Space, trials: Sequence[TrialResult], landscape: Landscape) 
     means = landscape.means([trial.allocation for trial in feasible])
     found: dict[tuple[str, ...], TrialResult] = {}
     for index in np.argsort(-means, kind="stable"):
-        models = tuple(choice.model for _, choice in feasible[index].allocation)
-        found.setdefault(models, feasible[index])
+        found.setdefault(_models(feasible[index].allocation), feasible[index])
     return tuple(found.values())[:LEADERS]

@@ -9,7 +9,7 @@ At most `MOST_POINTS` trials are used, so deciding stays fast in long searches.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import log
@@ -44,11 +44,13 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """mean: (allocations,). covariance: (allocations, allocations), of the true scores. noise: variance."""
+    """Of the true scores of some allocations. mean, variance: (allocations,). noise: variance of a trial."""
 
     mean: Array
-    covariance: Array
+    variance: Array
     noise: float
+    column: Callable[[int], Array]
+    """Covariances of all with the allocation at a place: (allocations,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +75,24 @@ class Landscape:
         """Return the predicted scores, and the standard deviations of their differences to the best of them,
         (allocations,) each. Takes time and memory in proportion to the allocations.
         """
-        codes = self.coder.encode(allocations)
-        cross = self.coder.kernel(codes, self.codes, self.length) * self.deviation**2
-        means = np.asarray(self.level + cross @ self.weights, dtype=np.float64)
-        half = np.linalg.solve(self.factor, cross.T)
-        top = int(np.argmax(means))
-        variances = self.deviation**2 - (half**2).sum(axis=0)
-        prior = self.coder.kernel(codes, codes[top : top + 1], self.length)[:, 0] * self.deviation**2
-        shared = prior - half.T @ half[:, top]
-        spread = np.maximum(variances + variances[top] - 2 * shared, 0.0)
+        found = self.predict(allocations)
+        top = int(np.argmax(found.mean))
+        spread = np.maximum(found.variance + found.variance[top] - 2 * found.column(top), 0.0)
         spread[top] = 0.0
-        return means, np.asarray(np.sqrt(spread), dtype=np.float64)
+        return found.mean, np.asarray(np.sqrt(spread), dtype=np.float64)
 
     def predict(self, allocations: Sequence[Allocation]) -> Prediction:
-        """Return the joint prediction."""
+        """Return the joint prediction. Takes time and memory in proportion to the allocations."""
         codes = self.coder.encode(allocations)
         cross = self.coder.kernel(codes, self.codes, self.length) * self.deviation**2
-        prior = self.coder.kernel(codes, codes, self.length) * self.deviation**2
         half = np.linalg.solve(self.factor, cross.T)
-        return Prediction(self.level + cross @ self.weights, prior - half.T @ half, self.noise)
+
+        def column(place: int) -> Array:
+            prior = self.coder.kernel(codes, codes[place : place + 1], self.length)[:, 0]
+            return np.asarray(prior * self.deviation**2 - half.T @ half[:, place], dtype=np.float64)
+
+        variance = np.asarray(self.deviation**2 - (half**2).sum(axis=0), dtype=np.float64)
+        return Prediction(self.level + cross @ self.weights, variance, self.noise, column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +122,13 @@ class Coder:
     def kernel(self, left: Array, right: Array, length: float) -> Array:
         """Return the likeness of allocations: (left, right), 1 for equal ones."""
         gaps = np.abs(left[:, None] - right[None])
-        alike = np.ones(gaps.shape[:3])
+        powers = np.zeros(gaps.shape[:3])  # likeness in each stage is exp of these
         if self.insights.models:
-            alike *= NEXT_SIZE ** gaps[..., 0]
+            powers += log(NEXT_SIZE) * gaps[..., 0]
         if self.insights.samples:
-            alike *= np.exp(-0.5 * (gaps[..., 1] / length) ** 2)
-        own: Array = alike.mean(axis=2)
-        return 0.5 * own + 0.5 * alike.prod(axis=2) if self.insights.budget else own
+            powers -= 0.5 * (gaps[..., 1] / length) ** 2
+        own: Array = np.exp(powers).mean(axis=2)
+        return 0.5 * own + 0.5 * np.exp(powers.sum(axis=2)) if self.insights.budget else own
 
 
 def fit_landscape(coder: Coder, points: Sequence[Point]) -> Landscape | None:

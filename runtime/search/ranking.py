@@ -34,17 +34,18 @@ def pick(evidence: Evidence, pool: Sequence[Idea], count: int) -> list[Ranked]:
     if evidence.landscape is None or not pool:
         return []
     predicted = evidence.landscape.predict([idea.allocation for idea in pool])
-    covariance, picks = predicted.covariance.copy(), list[Ranked]()
+    variance, told, picks = predicted.variance.copy(), list[Array](), list[Ranked]()
     left = np.ones(len(pool), dtype=bool)
     value = predicted.mean - _thrift(evidence, pool)
     for place in range(min(count, len(pool))):
-        deviation = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+        deviation = np.sqrt(np.maximum(variance, 0.0))
         wanted = np.where(left, value + CURIOSITY[place % len(CURIOSITY)] * deviation, -np.inf)
         best = int(np.argmax(wanted))
         picks.append(Ranked(pool[best], float(predicted.mean[best]), float(deviation[best])))
         left[best] = False
-        column = covariance[:, best]
-        covariance = covariance - np.outer(column, column) / (column[best] + predicted.noise + 1e-9)
+        column = predicted.column(best) - sum(known * known[best] for known in told)
+        told.append(column / np.sqrt(max(column[best], 0.0) + predicted.noise + 1e-9))
+        variance = variance - told[-1] ** 2
     return picks
 
 

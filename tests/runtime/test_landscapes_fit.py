@@ -8,15 +8,35 @@ from agenttts.runtime.search.landscape import Coder, Point, fit_landscape
 from .search.landscapes import coupled, pipeline
 
 
-def test_contrasts_are_those_of_the_joint_prediction():
+def fitted():
     spec = pipeline()
     everything = list(Space.of(spec, Lengths.planned(spec)))
     points = [Point(a, coupled(a), 0.05) for a in everything[::40]]
-    landscape = fit_landscape(Coder.of(spec, Insights()), points)
-    some = everything[::25]
+    return fit_landscape(Coder.of(spec, Insights()), points), everything[::25]
+
+
+def test_contrasts_are_those_of_the_joint_prediction():
+    landscape, some = fitted()
     means, deviations = landscape.contrast(some)
     joint = landscape.predict(some)
+    covariance = np.stack([joint.column(place) for place in range(len(some))])
     top = int(np.argmax(joint.mean))
-    spread = np.diag(joint.covariance) + joint.covariance[top, top] - 2 * joint.covariance[top]
+    spread = np.diag(covariance) + covariance[top, top] - 2 * covariance[top]
     assert np.allclose(means, joint.mean)
     assert np.allclose(deviations, np.sqrt(np.maximum(spread, 0.0)), atol=1e-6)
+
+
+def test_the_columns_of_a_prediction_are_a_covariance_matrix_with_its_variances():
+    landscape, some = fitted()
+    joint = landscape.predict(some)
+    covariance = np.stack([joint.column(place) for place in range(len(some))])
+    assert np.allclose(covariance, covariance.T)
+    assert np.allclose(np.diag(covariance), joint.variance)
+    assert np.linalg.eigvalsh(covariance).min() > -1e-9
+
+
+def test_a_trial_that_is_told_makes_the_prediction_there_surer():
+    landscape, some = fitted()
+    assert landscape.predict(some).variance.max() <= landscape.deviation**2 + 1e-12
+    known = landscape.coder.encode(some[:1])
+    assert landscape.coder.kernel(known, known, landscape.length) == 1.0
