@@ -17,6 +17,7 @@ from tests.bench.search_runs import (
     SIZED,
     SIZED_SEARCHERS,
     SIZES,
+    SLOW,
     TRIALS,
     WORLDS,
     marks,
@@ -53,6 +54,8 @@ def page(
 
 def _head(rows: Sequence[Row], skipped: Mapping[str, str], ran: str) -> list[str]:
     seeds = sorted({len({r["seed"] for r in rows if r["world"] == world}) for world in WORLDS})
+    slow = max((r["seed"] + 1 for r in rows if r["searcher"] == SLOW), default=0)
+    slowly = f" `{SLOW}`, which decides for most of a minute a search: {slow} seeds." if slow else ""
     seeds_run = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     reasons = [f"- `{name}` did not run. {reason}" for name, reason in skipped.items()]
     return [
@@ -60,7 +63,7 @@ def _head(rows: Sequence[Row], skipped: Mapping[str, str], ran: str) -> list[str
         "",
         *_wrapped(
             f"Written by `make bench-search`; do not edit. **{seeds_run} seeds** per searcher and "
-            f"landscape were run. {ran}"
+            f"landscape were run.{slowly} {ran}"
         ),
         "",
         *_wrapped(
