@@ -37,25 +37,32 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "01-two-hop-qa"
 FOLDER = ROOT / "build" / "bench-live"
 PAGE = ROOT / "docs" / "live-benchmark.md"
-SEARCHERS = ("agenttts", "random")
-TRIALS = 50
-WORDS = f"""Whole searches of {TRIALS} trials with `agenttts search` on the embedded models, 100 items a
-trial, each with its own store. *first good*, *good for good*: completions drawn when the
-decision was within 1 point of the known optimum for the first time, and from then on always.
-The truth is the mean over the 200 search items. Below 0: an allocation that fits the budget
-only by the lengths measured since, and so is not in the recorded landscape, is better than its
-optimum. The paper's initial trials compare models at equal cost, so the small ones draw 40
-samples an item: about 14,000 completions of those before the first good decision."""
+TRIALS, FEW = 50, 15
+WAYS = {
+    "agenttts": ("--trials", str(TRIALS)),
+    f"agenttts, {FEW} trials": ("--trials", str(FEW)),
+    "random": ("--searcher", "random", "--trials", str(TRIALS)),
+    "random, no racing": ("--searcher", "random", "--trials", str(TRIALS), "--no-racing"),
+}
+"""Ways to search, by name: the command's options."""
+WORDS = f"""Whole searches with `agenttts search` on the embedded models, {TRIALS} trials but where it is
+said, 100 items a trial, finals on the rest, each with its own store. `no racing` is what a random
+search is elsewhere: every trial on all items. *first good*, *good for good*: completions drawn when
+the decision was within 1 point of the known optimum for the first time, and from then on always. The
+truth is the mean over the 200 search items. Below 0: an allocation that fits the budget only by the
+lengths measured since, and so is not in the recorded landscape, is better than its optimum. The
+paper's initial trials compare models at equal cost, so the small ones draw 40 samples an item: they
+are most of what is drawn before the first good decision."""
 
 
 @dataclass(frozen=True)
 class Live:
-    """One search. first, settled: completions drawn when its decision was within a point of the optimum for
-    the first time, and from then on for good; None where it never was. final: true regret of its answer.
-    drawn: completions, finals included.
+    """One search, in one of the WAYS. first, settled: completions drawn when its decision was within a point
+    of the optimum for the first time, and from then on for good; None where it never was. final: true regret
+    of its answer. drawn: completions, finals included.
     """
 
-    searcher: str
+    way: str
     seed: int
     first: int | None
     settled: int | None
@@ -69,21 +76,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     seeds = range(1, parser.parse_args().seeds + 1)
     world = recorded_world(read_recording(EXAMPLE / "landscape.parquet"))
-    searches = {(name, seed): run(name, seed) for seed in seeds for name in SEARCHERS}
+    searches = {(way, seed): run(way, seed) for seed in seeds for way in WAYS}
     truths = Truths(world, measured(world, searches.values()))
     found = [judged(truths, recorded, *key) for key, recorded in searches.items()]
     PAGE.write_text(page(found), "utf-8")
     print(page(found))
 
 
-def run(searcher: str, seed: int) -> Recorded:
+def run(way: str, seed: int) -> Recorded:
     """Search, unless it was done before, and return what its journal says."""
-    folder = FOLDER / f"{searcher}-{seed}"
+    folder = FOLDER / f"{way.replace(', ', '-').replace(' ', '-')}-{seed}"
     store = f"sqlite:///{folder / 'store.db'}"
     if not (folder / "done").exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        options = ["--searcher", searcher, "--seed", str(seed), "--trials", str(TRIALS), "--store", store]
+        options = [*WAYS[way], "--seed", str(seed), "--store", store]
         command = [sys.executable, "-m", "agenttts.runtime.cli", "search", str(EXAMPLE / "pipeline.json")]
         with (folder / "log").open("w") as log:
             subprocess.run([*command, *options], cwd=folder, check=True, stdout=log, stderr=log)
@@ -130,7 +137,7 @@ def measured(world: RecordedWorld, searches: Iterable[Recorded]) -> dict[Allocat
     return {a: mean_score(rows, spec.objective.stage).value for a, rows in outcomes.items()}
 
 
-def judged(truths: Truths, recorded: Recorded, searcher: str, seed: int) -> Live:
+def judged(truths: Truths, recorded: Recorded, way: str, seed: int) -> Live:
     """Judge every decision on the way by the truth."""
     results = recorded.archive.results
     drawn = np.cumsum([result.drawn.completions for result in results])
@@ -140,7 +147,7 @@ def judged(truths: Truths, recorded: Recorded, searcher: str, seed: int) -> Live
     good = [value <= TARGET + 1e-9 for value in lost]
     first = next((step for step, fine in zip(steps, good, strict=True) if fine), None)
     settled = next((step for n, step in enumerate(steps) if all(good[n:])), None)
-    live = Live(searcher, seed, first, settled, lost[-1], total)
+    live = Live(way, seed, first, settled, lost[-1], total)
     print(live, flush=True)
     return live
 
@@ -148,11 +155,10 @@ def judged(truths: Truths, recorded: Recorded, searcher: str, seed: int) -> Live
 def page(found: Sequence[Live]) -> str:
     """Return the page."""
     rows = [
-        f"| {live.seed} | `{live.searcher}` | {_drawn(live.first)} | {_drawn(live.settled)} | "
+        f"| {live.seed} | {_named(live.way)} | {_drawn(live.first)} | {_drawn(live.settled)} | "
         f"{100 * live.final:.1f} | {live.drawn:,} |"
         for live in found
     ]
-    finals = [np.mean([100 * live.final for live in found if live.searcher == name]) for name in SEARCHERS]
     return "\n".join(
         [
             "# The example, live",
@@ -161,13 +167,17 @@ def page(found: Sequence[Live]) -> str:
             "",
             *wrap(" ".join(WORDS.split()), 110),
             "",
-            "| seed | searcher | first good | good for good | final regret, points | completions in all |",
+            "| seed | search | first good | good for good | final regret, points | completions in all |",
             "| --- | --- | --- | --- | --- | --- |",
             *rows,
             "",
-            *(_together(found, name) for name in ("first", "settled")),
+            "## All seeds together",
             "",
-            f"Mean final regret: {finals[0]:.1f} and {finals[1]:.1f} points.",
+            "`never` counts as all that was drawn. In brackets: how many fewer `agenttts` drew.",
+            "",
+            "| search | until first good | until good for good | in all | mean final regret, points |",
+            "| --- | --- | --- | --- | --- |",
+            *(_together(found, way) for way in WAYS),
             "",
         ]
     )
@@ -177,19 +187,25 @@ def _drawn(completions: int | None) -> str:
     return "never" if completions is None else f"{completions:,}"
 
 
-def _together(found: Sequence[Live], what: str) -> str:
-    """Compare the sums over all seeds; a search that never came there counts with all that it drew."""
+def _named(way: str) -> str:
+    """Return a way with its searcher as code."""
+    searcher, _, rest = way.partition(", ")
+    return f"`{searcher}`, {rest}" if rest else f"`{searcher}`"
 
-    def total(searcher: str) -> int:
-        mine = [live for live in found if live.searcher == searcher]
-        return sum(live.drawn if getattr(live, what) is None else getattr(live, what) for live in mine)
 
-    mine, theirs = map(total, SEARCHERS)
-    words = {"first": "First good", "settled": "Good for good"}[what]
-    return (
-        f"{words}, all seeds together, `never` as all that was drawn: {mine:,} completions with `agenttts`, "
-        f"{theirs:,} with `random`, {1 - mine / theirs:.0%} fewer."
-    )
+def _together(found: Sequence[Live], way: str) -> str:
+    """Return a row with the sums over all seeds, and what `agenttts` draws less."""
+    cells = []
+    for what in ("first", "settled", "drawn"):
+        mine, theirs = (_total(found, name, what) for name in ("agenttts", way))
+        cells.append(f"{theirs:,}" + (f" [{1 - mine / theirs:.0%}]" if way != "agenttts" else ""))
+    final = np.mean([100 * live.final for live in found if live.way == way])
+    return f"| {_named(way)} | {' | '.join(cells)} | {final:.1f} |"
+
+
+def _total(found: Sequence[Live], way: str, what: str) -> int:
+    mine = [live for live in found if live.way == way]
+    return sum(live.drawn if getattr(live, what) is None else getattr(live, what) for live in mine)
 
 
 if __name__ == "__main__":
