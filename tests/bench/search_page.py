@@ -12,6 +12,7 @@ from tests.bench.search_figures import interval, share, shown, upper_median
 from tests.bench.search_runs import (
     ADVERSARIAL,
     ITEMS,
+    MORE_SEEDS,
     RACED,
     RACED_ITEMS,
     SIZED,
@@ -174,7 +175,7 @@ def _racing(rows: Sequence[Row]) -> list[str]:
         "",
         *_wrapped(
             "Share of the item evaluations that racing saves, finals included, and the mean difference of "
-            "the final regret in points (with racing minus without), paired by seed."
+            f"the final regret in points (with racing minus without), paired by seed, {MORE_SEEDS} at most."
         ),
         "",
         *_rule(["landscape", "searcher", *(f"{n} items: saved, regret" for n in RACED_ITEMS)]),
@@ -229,8 +230,9 @@ def _sizes(rows: Sequence[Row]) -> list[str]:
         "## Items per trial",
         "",
         *_wrapped(
-            f"Mean final regret in points after {TRIALS} trials, by how many items each trial measures. In "
-            "the example, 200 items are all there are, so its last column has no sampling noise."
+            f"Mean final regret in points after {TRIALS} trials, by how many items each trial measures; "
+            f"{MORE_SEEDS} seeds at most but for {ITEMS} items. In the example, 200 items are all there are, "
+            "so its last column has no sampling noise."
         ),
         "",
         *_rule(["landscape", "searcher", *(f"{size} items" for size in SIZES)]),

@@ -28,6 +28,8 @@ SIZED = ("two-hop-qa at 210 M", "different-models", "coupled", "small-always")
 SIZED_SEARCHERS = ("agenttts", "random")
 RACED = SIZED
 RACED_ITEMS = (50, 200)
+MORE_SEEDS = 60
+"""At most so many seeds for the tables of items per trial and of racing, which compare few searchers."""
 SLOW = "bayes-gp"
 """Optuna's Gaussian process: decides for 40 to 60 s a search, so it gets few seeds."""
 SLOW_SEEDS = 5
@@ -60,19 +62,16 @@ def all_runs(seeds: int, searchers: Sequence[str]) -> list[Run]:
     found = [Run(w, s, ITEMS, seed) for w in WORLDS for s in fast for seed in range(seeds)]
     slow_seeds = range(min(seeds, SLOW_SEEDS) if SLOW in searchers else 0)
     slow = [Run(w, SLOW, ITEMS, seed) for w in WORLDS for seed in slow_seeds]
+    more = range(min(seeds, MORE_SEEDS))
     sized = [
-        Run(w, s, items, seed)
-        for w in SIZED
-        for items in SIZES
-        for s in SIZED_SEARCHERS
-        for seed in range(seeds)
+        Run(w, s, items, seed) for w in SIZED for items in SIZES for s in SIZED_SEARCHERS for seed in more
     ]
     unraced = [
         Run(w, s, items, seed, racing=False)
         for w in RACED
         for items in RACED_ITEMS
         for s in SIZED_SEARCHERS
-        for seed in range(seeds)
+        for seed in more
     ]
     return list(dict.fromkeys([*found, *sized, *unraced, *slow]))
 
