@@ -34,6 +34,8 @@ ITEMS = 300
 DECIDED = 10
 """Their difficulty: every item is either known or not, so that more samples bring nothing."""
 VARIANTS = ("as it is", "equal skills")
+FRESH, FRESH_SEED = "another seed", 1001
+"""As it is, with a seed that nobody looked at while the skills were chosen."""
 LIVE = "live models"
 """The variant of an example with embedded models, which run as they are, on all items that it has."""
 
@@ -60,7 +62,7 @@ def grown(rows: Sequence[Mapping[str, Any]], match: str, count: int) -> list[dic
 
 
 def lay_out(template: Template, folder: Path, variant: str, items: int) -> None:
-    """Write an example with more items, in one of the VARIANTS."""
+    """Write an example with more items, in one of the VARIANTS or with a FRESH seed."""
     files, spec = dict(template.files), template.document
     config = json.loads(files[SIMULATION])
     own = {task["items"] for task in config["tasks"] if "items" in task}
@@ -74,6 +76,8 @@ def lay_out(template: Template, folder: Path, variant: str, items: int) -> None:
     if variant == VARIANTS[1]:
         config = flat(config)
         spec["search"]["tolerance"] = TOLERANCE
+    if variant == FRESH:
+        config["seed"] = FRESH_SEED
     spec["data"] = {**spec["data"], "id": "id", "search": {"rows": [0, items]}}
     spec["data"].pop("holdout", None)
     spec["search"].pop("items", None)
@@ -116,13 +120,13 @@ def built_in(template: Template, variant: str) -> list[int] | None:
     """Return the insights that the comments of a simulation say it has; None where models are real."""
     if variant == LIVE:
         return None
-    text = template.files[SIMULATION].decode() if variant == VARIANTS[0] else ""
+    text = "" if variant == VARIANTS[1] else template.files[SIMULATION].decode()
     return sorted({int(number) for number in re.findall(r"Insight (\d)", text)})
 
 
 def variants(template: Template) -> tuple[str, ...]:
     """Return how an example is piloted."""
-    return VARIANTS if SIMULATION in template.files else (LIVE,)
+    return (*VARIANTS, FRESH) if SIMULATION in template.files else (LIVE,)
 
 
 def measured(template: Template, variant: str, items: int) -> dict[str, Any]:
