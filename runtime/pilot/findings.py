@@ -8,7 +8,15 @@ from agenttts.runtime.pilot.changes import ChangeFinding, find_changes, judge_ch
 from agenttts.runtime.pilot.contrasts import Measured
 from agenttts.runtime.pilot.counts import CountsFinding, find_counts, judge_counts
 from agenttts.runtime.pilot.design import Design, edges
-from agenttts.runtime.pilot.models import ModelsFinding, Split, find_models, find_splits, judge_models
+from agenttts.runtime.pilot.model_verdict import judge_models
+from agenttts.runtime.pilot.models import (
+    ModelsFinding,
+    SizeSplit,
+    Split,
+    find_models,
+    find_size_splits,
+    find_splits,
+)
 from agenttts.runtime.pilot.verdict import Judgement
 from agenttts.runtime.records import Archive
 from agenttts.spec.model import PipelineSpec
@@ -20,6 +28,7 @@ class Findings:
 
     models: tuple[ModelsFinding, ...]
     splits: tuple[Split, ...]
+    sizes: tuple[SizeSplit, ...]
     counts: tuple[CountsFinding, ...]
     changes: tuple[ChangeFinding, ...]
     judgements: tuple[Judgement, Judgement, Judgement]
@@ -29,15 +38,15 @@ class Findings:
 def find(spec: PipelineSpec, plan: Design, archive: Archive) -> Findings:
     """Judge the insights by what was measured; the spec gives direction and tolerance."""
     measured = Measured.of(archive, spec.objective.direction)
-    models = find_models(plan.models, measured)
-    splits = find_splits(models, measured)
+    models = find_models(spec, plan.models, measured)
+    splits, sizes = find_splits(models, measured), find_size_splits(models)
     counts = find_counts(plan.counts, measured)
     changes = find_changes(plan.changes, measured)
     tolerance = spec.search.tolerance
     judgements = (
-        judge_models(models, splits, tolerance),
+        judge_models(spec, models, splits, sizes),
         judge_counts(counts, tolerance),
         judge_changes(changes, bool(edges(spec)), tolerance),
     )
     missing = tuple(a.key for a in plan.allocations if a not in measured.scores)
-    return Findings(models, splits, counts, changes, judgements, missing)
+    return Findings(models, splits, sizes, counts, changes, judgements, missing)

@@ -10,7 +10,7 @@ from agenttts.runtime.pilot.changes import ChangeFinding
 from agenttts.runtime.pilot.contrasts import Contrast
 from agenttts.runtime.pilot.counts import CountsFinding
 from agenttts.runtime.pilot.findings import Findings
-from agenttts.runtime.pilot.models import ModelsFinding
+from agenttts.runtime.pilot.models import ModelsFinding, Step
 
 TITLES = (
     "stages prefer different models",
@@ -22,7 +22,7 @@ TITLES = (
 def document(found: Findings) -> list[dict[str, Any]]:
     """Return the three insights as JSON. Scores are signed: more is better, also where less is sought."""
     rows = (
-        {"stages": [_models(row) for row in found.models], "gaps": _gaps(found)},
+        {"stages": [_models(row) for row in found.models], "gaps": _gaps(found), "sizes": _sizes(found)},
         {"curves": [_counts(row) for row in found.counts]},
         {"pairs": [_change(row) for row in found.changes]},
     )
@@ -56,6 +56,8 @@ def _models(row: ModelsFinding) -> dict[str, Any]:
     return {
         "stage": row.stage,
         "preferred": row.preferred,
+        "best_among": [row.choices[number][0].model for number in row.unbeaten],
+        "sizes": row.sizes and list(row.sizes),
         "choices": [{**_choice(choice), "score": score} for choice, score in row.choices],
         "differences": [
             {"first": choices[a], "second": choices[b], "second_minus_first": difference.document()}
@@ -74,6 +76,19 @@ def _gaps(found: Findings) -> list[dict[str, Any]]:
         }
         for row in found.splits
     ]
+
+
+def _sizes(found: Findings) -> list[dict[str, Any]]:
+    return [{"larger": _step(split.up), "smaller": _step(split.down)} for split in found.sizes]
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "stage": step.stage,
+        "first": _choice(step.smaller),
+        "second": _choice(step.larger),
+        "second_minus_first": step.larger_minus_smaller.document(),
+    }
 
 
 def _counts(row: CountsFinding) -> dict[str, Any]:
@@ -128,7 +143,8 @@ def _interval(contrast: Contrast) -> str:
 
 def _model_lines(row: ModelsFinding) -> Iterator[str]:
     scores = ", ".join(f"{_short(choice)}: {score:.3f}" for choice, score in row.choices)
-    yield f"{row.stage} prefers {row.preferred}; at equal cost {scores}"
+    best = ", ".join(row.choices[number][0].model for number in row.unbeaten) or "none of them"
+    yield f"{row.stage} prefers {row.preferred} (best: {best}); at equal cost {scores}"
     for a, b, difference in row.differences:
         yield f"  {row.choices[b][0].model} - {row.choices[a][0].model}: {_interval(difference)}"
 

@@ -58,6 +58,7 @@ def pipeline() -> Template:
         "models": {name: {"latency_ms": 0} for name in models},
         "tasks": [
             {
+                "comment": "Insight 1: this stage needs the large model.",
                 "when": "Select.",
                 "match": "question",
                 "answer": "gold",
@@ -66,6 +67,8 @@ def pipeline() -> Template:
                 "tokens": tokens,
             },
             {
+                "comment": "Insight 1: it prefers samples of the small one. Insight 2: too many hurt. "
+                "Insight 3: behind a bad selection it prefers the large one.",
                 "when": "Answer.",
                 "match": "question",
                 "answer": "answer",

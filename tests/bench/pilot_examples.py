@@ -1,44 +1,50 @@
-"""Pilot every example that comes with simulated models, as it is and with its insights taken out, and write
-docs/pilot-examples.md: `python -m tests.bench.pilot_examples`.
+"""Pilot every example, and write docs/pilot-examples.md: `python -m tests.bench.pilot_examples`.
 
-The skills are made up and say nothing about models. What is measured is the pilot: it must find the
-insights that were put in, and none where there are none.
+Those with simulated models are piloted as they are and with their insights taken out, the first one with its
+live embedded models. Skills are made up and say nothing about models. What is measured is the pilot: it must
+find the insights that were put in, and none where there are none.
+
+A pilot that is there already (`build/bench-pilot`) is not run again, unless its files or the pilot's code
+changed.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from agenttts.runtime.scaffolding.templates import SIMULATION, SPEC, Template, templates
 from tests.bench.insights import pipeline
+from tests.bench.pilot_page import EQUAL, LIVE_ITEMS, TOLERANCE, page, row
 from tests.cli.conftest import call_in
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "pilot-examples.md"
-ITEMS = 200
-EQUAL = 0.9
-"""Every model's skill in every stage, where the insights are taken out."""
+PILOT = ROOT / "runtime" / "pilot"
+FOLDER = ROOT / "build" / "bench-pilot"
+ITEMS = 300
 DECIDED = 10
 """Their difficulty: every item is either known or not, so that more samples bring nothing."""
-TOLERANCE = 0.1
-"""Of those specs: a smaller one asks for more items before anything is called absent."""
-SLOW = ("software",)
-"""Runs a program in a sandbox for every item of every trial: only where it is named."""
 VARIANTS = ("as it is", "equal skills")
+FRESH, FRESH_SEED = "another seed", 1001
+"""As it is, with a seed that nobody looked at while the skills were chosen."""
+LIVE = "live models"
+"""The variant of an example with embedded models, which run as they are, on all items that it has."""
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a simulation without the insights: all models are alike, need nothing, merge nothing, and give
     an item the same answer in every sample.
     """
-    kept = ("comment", "when", "items", "match", "answer", "form", "wrong", "perturbed", "each", "tokens")
+    kept = ("when", "items", "match", "answer", "form", "wrong", "perturbed", "each", "tokens")
     tasks = [{key: task[key] for key in kept if key in task} for task in config["tasks"]]
     equal = {name: {**model, "skill": EQUAL} for name, model in config["models"].items()}
     return {**config, "difficulty": DECIDED, "models": equal, "tasks": tasks}
@@ -56,7 +62,7 @@ def grown(rows: Sequence[Mapping[str, Any]], match: str, count: int) -> list[dic
 
 
 def lay_out(template: Template, folder: Path, variant: str, items: int) -> None:
-    """Write an example with more items, in one of the VARIANTS."""
+    """Write an example with more items, in one of the VARIANTS or with a FRESH seed."""
     files, spec = dict(template.files), template.document
     config = json.loads(files[SIMULATION])
     own = {task["items"] for task in config["tasks"] if "items" in task}
@@ -70,10 +76,17 @@ def lay_out(template: Template, folder: Path, variant: str, items: int) -> None:
     if variant == VARIANTS[1]:
         config = flat(config)
         spec["search"]["tolerance"] = TOLERANCE
+    if variant == FRESH:
+        config["seed"] = FRESH_SEED
     spec["data"] = {**spec["data"], "id": "id", "search": {"rows": [0, items]}}
     spec["data"].pop("holdout", None)
     spec["search"].pop("items", None)
     files |= {SPEC: json.dumps(spec).encode(), SIMULATION: json.dumps(config).encode()}
+    write(files, folder)
+
+
+def write(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write files by their paths in a folder."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,107 +98,60 @@ def _column(config: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
     return str(spec["data"]["fields"].get(match, match))
 
 
-def piloted(folder: Path, timeout: float = 1800) -> dict[str, Any]:
+def piloted(folder: Path, timeout: float = 3600) -> dict[str, Any]:
     """Return what a pilot of a folder's simulated pipeline says, and the seconds it took."""
+    return _piloted(folder, ("--simulated", SIMULATION), timeout)
+
+
+def piloted_live(folder: Path, timeout: float = 3600) -> dict[str, Any]:
+    """Return what a pilot of a folder's pipeline with its own models says, and the seconds it took."""
+    return _piloted(folder, ("--items", str(LIVE_ITEMS)), timeout)
+
+
+def _piloted(folder: Path, options: Sequence[str], timeout: float) -> dict[str, Any]:
     began = time.monotonic()
-    done = call_in(folder, "pilot", SPEC, "--simulated", SIMULATION, "--json", timeout=timeout)
+    done = call_in(folder, "pilot", SPEC, *options, "--json", timeout=timeout)
     if done.code != 0:
         raise RuntimeError(done.err[-2000:])
     return {**done.json, "seconds": time.monotonic() - began}
 
 
-def contrasts(insight: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield what an insight's verdict rests on: words and an interval; first those that do not differ from 0,
-    the farthest from 0 last.
-    """
-    found: list[tuple[str, Mapping[str, Any] | None]] = []
-    for row in insight.get("gaps", ()):
-        pairs = zip(row["stages"], row["models"], strict=True)
-        found.append((", ".join(f"{stage}: {model}" for stage, model in pairs), row["gap"]))
-    for row in insight.get("stages", ()):
-        for one in row["differences"]:
-            pair = f"{row['stage']}: {_short(one['second'])} - {_short(one['first'])}"
-            found.append((pair, one["second_minus_first"]))
-    found += [_bend(row) for row in insight.get("curves", ())]
-    for row in insight.get("pairs", ()):
-        for one in row["differences"]:
-            pair = f"{row['downstream']['stage']}: {_short(one['second'])} - {_short(one['first'])}"
-            found.append((f"{pair}, after good instead of bad {row['upstream']['stage']}", one["shift"]))
-    known = [(words, contrast) for words, contrast in found if contrast is not None]
-    yield from sorted(known, key=lambda pair: (_sure(pair[1]), abs(pair[1]["mean"])))
+def built_in(template: Template, variant: str) -> list[int] | None:
+    """Return the insights that the comments of a simulation say it has; None where models are real."""
+    if variant == LIVE:
+        return None
+    text = "" if variant == VARIANTS[1] else template.files[SIMULATION].decode()
+    return sorted({int(number) for number in re.findall(r"Insight (\d)", text)})
 
 
-def _sure(contrast: Mapping[str, Any]) -> bool:
-    return bool(contrast["low"] > 0 or contrast["high"] < 0)
+def variants(template: Template) -> tuple[str, ...]:
+    """Return how an example is piloted."""
+    return (*VARIANTS, FRESH) if SIMULATION in template.files else (LIVE,)
 
 
-def _bend(row: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:
-    """Return what a curve is judged by: its fall, its slowing, or else its whole gain."""
-    counts, who = [point["samples"] for point in row["points"]], f"{row['stage']}, {row['model']}"
-    if row["shape"] == "falls":
-        return f"{who}: {row['knee']} to {counts[-1]} samples", row["tail"]
-    if row["shape"] == "saturates":
-        return f"{who}: gain of a doubling before {row['knee']} samples less that after", row["slowing"]
-    return f"{who}: {counts[0]} to {counts[-1]} samples", row["total"]
+def measured(template: Template, variant: str, items: int) -> dict[str, Any]:
+    """Pilot one variant, unless that was done before, and return its row."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if variant == LIVE:
+            write(template.files, folder)
+        else:
+            lay_out(template, folder, variant, items)
+        kept = FOLDER / f"{template.short}-{variant}-{_digest(folder)}.json".replace(" ", "-")
+        if not kept.exists():
+            found = piloted_live(folder) if variant == LIVE else piloted(folder)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(found), "utf-8")
+    return row(template.name, variant, json.loads(kept.read_text("utf-8")), built_in(template, variant))
 
 
-def _short(choice: Mapping[str, Any]) -> str:
-    return f"{choice['model']} x {choice['samples']}"
-
-
-def row(name: str, variant: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one pilot as the page shows it."""
-    insights = [
-        {"verdict": one["verdict"], "why": one["why"], "most": next(iter(list(contrasts(one))[::-1]), None)}
-        for one in found["insights"]
-    ]
-    figures = {"trials": sum(found["trials"].values()), "samples": found["spent"]["completions"]}
-    named = {"name": name, "variant": variant, "insights": insights}
-    return {**named, **figures, "seconds": found["seconds"]}
-
-
-PREFACE = f"""# Pilots of the examples
-
-Written by `python -m tests.bench.pilot_examples`. A pipeline built for it, and every example that comes with
-simulated models, is piloted twice: with the skills of its `{SIMULATION}`, into which the insights were put,
-and with equal skills, where there are none ({EQUAL} for every model in every stage, nothing required, nothing
-merged, all samples of an item alike; tolerance {TOLERANCE}). **The models are SIMULATED: no figure says
-anything about a real one.** What is measured is the pilot.
-
-{{items}} items each, made of the example's own by numbering their questions. The interval is that of the
-largest difference the verdict rests on; all intervals of an insight hold together at 95 %. Insight 1 asks
-for two stages that could use each other's models: where every stage has a family of its own, it can be
-neither shown nor absent. The first pipeline (`tests/bench/insights.py`) has all three insights built in. Left
-out: `software`, whose pilot runs thousands of programs in a sandbox.
-"""
-
-
-def page(rows: Iterable[Mapping[str, Any]], items: int) -> str:
-    """Return the page."""
-    lines = [
-        *(PREFACE.format(items=items)).split("\n"),
-        "| example | skills | insight 1 | insight 2 | insight 3 | trials | samples | seconds |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    listed = list(rows)
-    for one in listed:
-        verdicts = " | ".join(_cell(insight) for insight in one["insights"])
-        figures = f"{one['trials']} | {one['samples']:,} | {one['seconds']:.0f}"
-        lines.append(f"| {one['name']} | {one['variant']} | {verdicts} | {figures} |")
-    lines += ["", "## Why", ""]
-    for one in listed:
-        for number, insight in enumerate(one["insights"], 1):
-            words = f"; largest difference {insight['most'][0]}" if insight["most"] else ""
-            who = f"{one['name']}, {one['variant']}, insight {number} {insight['verdict']}"
-            lines.append(f"- {who}: {insight['why']}{words}.")
-    return "\n".join([*lines, ""])
-
-
-def _cell(insight: Mapping[str, Any]) -> str:
-    if insight["most"] is None:
-        return str(insight["verdict"])
-    interval = insight["most"][1]
-    return f"{insight['verdict']}: {interval['mean']:+.3f} [{interval['low']:+.3f}, {interval['high']:+.3f}]"
+def _digest(folder: Path) -> str:
+    """Name the files of a folder and the pilot's code."""
+    found = hashlib.sha256()
+    for root in (folder, PILOT):
+        for path in sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+            found.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
+    return found.hexdigest()[:12]
 
 
 def main() -> None:
@@ -193,20 +159,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=ITEMS)
     parser.add_argument("--examples", type=Path, default=ROOT / "examples")
-    parser.add_argument("--only", nargs="*", help="names of examples")
+    parser.add_argument("--only", nargs="*", help="names of examples; no page is written then")
     parser.add_argument("-o", "--output", type=Path, default=PAGE)
     given = parser.parse_args()
     rows = []
     for template in (pipeline(), *templates(given.examples)):
-        wanted = template.name in given.only if given.only else template.name not in SLOW
-        if SIMULATION not in template.files or not wanted:
+        if given.only and template.name not in given.only:
             continue
-        for variant in VARIANTS:
-            with tempfile.TemporaryDirectory() as name:
-                lay_out(template, Path(name), variant, given.items)
-                rows.append(row(template.name, variant, piloted(Path(name))))
+        for variant in variants(template):
+            rows.append(measured(template, variant, given.items))
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
-    given.output.write_text(page(rows, given.items), "utf-8")
+    if not given.only:
+        given.output.write_text(page(rows, given.items), "utf-8")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.bench.insights import pipeline
-from tests.bench.pilot_examples import VARIANTS, contrasts, lay_out, page, piloted, row
+from tests.bench.pilot_examples import VARIANTS, lay_out, piloted
+from tests.bench.pilot_page import contrasts, page, row
 
 ITEMS = 300
 pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
@@ -29,7 +30,7 @@ def test_the_insights_that_were_put_in_are_shown_with_intervals(tmp_path: Path) 
         words, most = list(contrasts(insight))[-1]
         assert words
         assert most["low"] > 0 or most["high"] < 0
-    assert "shown: +" in page([row("insights", VARIANTS[0], pilot)], ITEMS)
+    assert "shown: +" in page([row("insights", VARIANTS[0], pilot, [1, 2, 3])], ITEMS)
 
 
 def test_with_equal_skills_they_are_said_to_be_absent(tmp_path: Path) -> None:
