@@ -93,10 +93,10 @@ every example that comes with simulated models, is piloted three times: with the
 into which those insights were put that stand in the column *built in* (its comments name them); with equal
 skills, where there are none ({EQUAL} for every model in every stage, nothing required, nothing merged, all
 samples of an item alike; tolerance {TOLERANCE}); and as it is with another seed. The skills were chosen with
-the pilot's results in sight, until it showed what was built in, so only the other seed, which nobody looked at
-meanwhile, tells how surely it does. **The models of these are SIMULATED: no figure says anything about a real
-one.** What is measured is the pilot. `01-two-hop-qa` runs with its live embedded models, small but real:
-nothing was built in.
+the pilot's results in sight, until it showed what was built in, so only the other seed, at which nobody
+looked meanwhile, tells how surely it does. **The models of these are SIMULATED: no figure says anything
+about a real one.** What is measured is the pilot. `01-two-hop-qa` runs with its live embedded models, small
+but real: nothing was built in.
 
 {{items}} items each, made of the example's own by numbering their questions; `01-two-hop-qa` has
 {LIVE_ITEMS} for the search. `software` runs every program in the sandbox. The interval is that of the largest
