@@ -28,7 +28,7 @@ SIZED = ("two-hop-qa at 210 M", "different-models", "coupled", "small-always")
 SIZED_SEARCHERS = ("agenttts", "random")
 RACED = SIZED
 RACED_ITEMS = (50, 200)
-MORE_SEEDS = 60
+MORE_SEEDS = 30
 """At most so many seeds for the tables of items per trial and of racing, which compare few searchers."""
 SLOW = "bayes-gp"
 """Optuna's Gaussian process: decides for 40 to 60 s a search, so it gets few seeds."""
