@@ -5,7 +5,6 @@ when nothing moves any more.
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -13,7 +12,6 @@ from agenttts.compiler.plan import Plan
 from agenttts.runtime.blocks import TrialOutcome
 from agenttts.runtime.executor import ClusterLostError, Executor
 from agenttts.runtime.listening import ProgressListener
-from agenttts.runtime.opening import verdicts
 from agenttts.runtime.racing import Race
 from agenttts.runtime.records import Item, ItemOutcome
 
@@ -74,15 +72,13 @@ class Crew:
         self._executor, self._listener, self._clock = executor, listener, clock
         self._poll_s, self._stall_s = poll_s, stall_s
         self._tasks: dict[int, Task] = {}
-        self._waiting: dict[int, Task] = {}  # for those that they race at the same look
-        self._finished: deque[Finished] = deque()
         self._restarts = 0
         self._moved_at, self._told_at, self._state = clock(), clock(), -1
 
     @property
     def running(self) -> tuple[int, ...]:
         """The numbers of the trials that run."""
-        return (*self._tasks, *self._waiting)
+        return tuple(self._tasks)
 
     def submit(self, number: int, plan: Plan, race: Race) -> None:
         """Begin a trial."""
@@ -104,50 +100,27 @@ class Crew:
 
         A trial whose block came back and that may still win goes on with its next block.
         """
-        if not self._finished:
-            self._advance()
-        return self._finished.popleft() if self._finished else None
-
-    def _advance(self) -> None:
         try:
             finished = self._collect()
         except ClusterLostError as lost:
             self._revive(lost)
-            return
-        if finished is not None:
-            self._restarts, self._moved_at = 0, self._clock()
-            self._came(*finished)
-        if self._waiting and not any(task.race.opening is not None for task in self._tasks.values()):
-            self._look()
+            return None
+        if finished is None:
+            return None
+        self._restarts, self._moved_at = 0, self._clock()
+        return self._judge(*finished)
 
-    def _came(self, number: int, outcome: TrialOutcome) -> None:
-        """Take what came back: a trial of an opening waits for the others, any other is judged at once."""
+    def _judge(self, number: int, outcome: TrialOutcome) -> Finished | None:
         task = self._tasks.pop(number)
+        seconds = self._clock() - task.began
         if outcome.failure is not None:
-            self._finished.append(Finished(number, outcome, self._clock() - task.began))
-            return
+            return Finished(number, outcome, seconds)
         task = task.after(outcome)
-        if task.race.opening is not None and not task.over:
-            self._waiting[number] = task
-        else:
-            self._settle(number, task, task.race.verdict(task.done))
-
-    def _look(self) -> None:
-        """Judge the trials of an opening that stand at the earliest look."""
-        first = min(task.block for task in self._waiting.values())
-        judged = {number: task for number, task in sorted(self._waiting.items()) if task.block == first}
-        found = verdicts({number: (task.race, task.done) for number, task in self._waiting.items()})
-        for number, task in judged.items():
-            del self._waiting[number]
-            self._settle(number, task, found.get(number))
-
-    def _settle(self, number: int, task: Task, verdict: str | None) -> None:
-        """Go on with a trial, unless it is over or cannot win."""
+        verdict = task.race.verdict(task.done)
         if verdict is None and not task.over:
             self._begin(number, task)
-            return
-        seconds = self._clock() - task.began
-        self._finished.append(Finished(number, TrialOutcome(task.done), seconds, verdict))
+            return None
+        return Finished(number, TrialOutcome(task.done), seconds, verdict)
 
     def _collect(self) -> tuple[int, TrialOutcome] | None:
         finished = self._executor.next_finished(self._poll_s)
@@ -192,5 +165,3 @@ class Crew:
             with contextlib.suppress(ClusterLostError):
                 self._executor.drain(DRAIN_S)
         self._tasks.clear()
-        self._waiting.clear()
-        self._finished.clear()

@@ -2,8 +2,7 @@
 
 It is compared with the *incumbent*, the best complete trial of the earlier batches, on the items both scored.
 It can win only if all items would show it within the tolerance of the incumbent. Nothing else matters,
-neither what runs beside it nor when, so two runs of a search drop the same trials at the same item. Where
-there is no incumbent yet, the trials of the batch race each other (`opening`).
+neither what runs beside it nor when, so two runs of a search drop the same trials at the same item.
 
 Level: `ALPHA` bounds, for each trial, the probability that it is dropped although all items would have shown
 it within the tolerance; so also for the best one, the only trial whose drop costs the search anything. What
@@ -15,7 +14,7 @@ check to find.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -29,32 +28,18 @@ from agenttts.spec.model import PipelineSpec
 ALPHA = 0.05
 FIRST = 2 * BLOCK_ITEMS  # items before the first look
 GROWTH = 1.25  # of the items from one look to the next
-OPENING_GROWTH = 2.0  # where all wait for the slowest at every look
-
-
-@dataclass(frozen=True, slots=True)
-class Rival:
-    """A trial that others are measured against: its number and its scores by item, None = unscored."""
-
-    number: int
-    scores: Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """What a trial has to run: blocks of items one after the other, and who it is measured against.
-
-    opening: there is nobody yet, so the trials that run race each other; with those of the batch that
-    finished before.
-    """
+    """What a trial has to run: blocks of items one after the other, and who it is measured against."""
 
     blocks: tuple[tuple[Item, ...], ...]
-    incumbent: Rival | None = None
+    incumbent: TrialResult | None = None
     objective: str = ""
     direction: Direction = "maximize"
     tolerance: float = 0.0
     alpha: float = ALPHA
-    opening: tuple[Rival, ...] | None = None
 
     @property
     def items(self) -> int:
@@ -76,57 +61,51 @@ class Race:
             f"{-most:.3f} (at level {self.alpha:.1g}), more than the tolerance {self.tolerance:g}"
         )
 
-    def scores(self, outcomes: Sequence[ItemOutcome]) -> dict[str, float | None]:
-        """Return the objective's scores by item, None = unscored."""
-        own = ((o.item, o.stages.get(self.objective)) for o in outcomes)
-        return {item: None if stage is None else stage.score for item, stage in own}
-
-    def _gains(self, incumbent: Rival, outcomes: Sequence[ItemOutcome]) -> list[float]:
+    def _gains(self, incumbent: TrialResult, outcomes: Sequence[ItemOutcome]) -> list[float]:
         """Return this trial's score minus the incumbent's, more is better, by item."""
         sign = 1.0 if self.direction == "maximize" else -1.0
-        pairs = ((mine, incumbent.scores.get(item)) for item, mine in self.scores(outcomes).items())
-        return [sign * (mine - theirs) for mine, theirs in pairs if mine is not None and theirs is not None]
+        found = []
+        for outcome in outcomes:
+            mine = outcome.stages[self.objective].score if self.objective in outcome.stages else None
+            theirs = incumbent.scores.get(outcome.item)
+            if mine is not None and theirs is not None:
+                found.append(sign * (mine - theirs))
+        return found
 
 
 def race(spec: PipelineSpec, items: Sequence[Item], archive: Archive, batch: int) -> Race:
     """Return the race of a trial whose batch began with that number; without racing one block of all items.
 
-    The order of the items is drawn from the search's seed, so a sorted data set does not mislead, and every
-    trial has the same.
+    The order of the items is drawn from the search's seed, so a sorted data set does not mislead. Every trial
+    has the same blocks, and a trial without an incumbent runs them as one.
     """
     if not spec.search.racing:
         return Race((tuple(items),))
     order = tuple(generator(spec.search.seed, "racing").sample(tuple(items), len(items)))
     known = Archive(tuple(r for r in archive.results if r.number < batch))
     incumbent = leader(known, spec.objective.direction)
-    first = incumbent is None
-    ends = looks(len(order), OPENING_GROWTH if first else GROWTH)
+    if incumbent is None:
+        return Race((order,))
+    ends = looks(len(order))
     return Race(
         tuple(order[start:end] for start, end in pairwise((0, *ends))),
-        None if incumbent is None else rival(incumbent),
+        incumbent,
         spec.objective.stage,
         spec.objective.direction,
         spec.search.tolerance,
-        ALPHA / max(1, spec.search.batch - 1) if first else ALPHA,
-        tuple(rival(r) for r in archive.results if r.number >= batch and r.scores) if first else None,
     )
 
 
-def rival(result: TrialResult) -> Rival:
-    """Return a trial as others are measured against it."""
-    return Rival(result.number, result.scores)
-
-
-def looks(items: int, growth: float = GROWTH) -> tuple[int, ...]:
+def looks(items: int) -> tuple[int, ...]:
     """Return after how many items one looks, the last time after all: whole blocks, growing.
 
-    >>> looks(100), looks(100, growth=2), looks(20)
-    ((16, 24, 32, 40, 56, 72, 100), (16, 32, 64, 100), (20,))
+    >>> looks(100), looks(20)
+    ((16, 24, 32, 40, 56, 72, 100), (20,))
     """
     found, end = list[int](), FIRST
     while end + BLOCK_ITEMS <= items:
         found.append(end)
-        end = -(-round(end * growth) // BLOCK_ITEMS) * BLOCK_ITEMS
+        end = -(-round(end * GROWTH) // BLOCK_ITEMS) * BLOCK_ITEMS
     return (*found, items)
 
 

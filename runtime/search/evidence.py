@@ -23,6 +23,7 @@ UNKNOWN_ERROR = 0.1  # of a trial with a single scored item
 WIDEST_ERROR = 0.5  # of one score in [0, 1]
 LEADERS = 4
 EASE_TRIALS = 50  # complete trials, the latest, that say how easy an item is
+EASE_PRIOR = 5  # trials: so many say half of it, for the few first ones are lucky or unlucky themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +105,19 @@ def points_of(trials: Sequence[TrialResult], direction: Direction) -> list[Point
 
 
 def _ease(trials: Sequence[TrialResult]) -> dict[str, float]:
-    """Return by item how much better than on average the complete trials scored on it."""
+    """Return by item how much better than on average the complete trials scored on it, drawn to 0 where they
+    are few.
+    """
     found = defaultdict[str, list[float]](list)
-    for trial in [r for r in trials if r.state is TrialState.COMPLETE][-EASE_TRIALS:]:
+    complete = [r for r in trials if r.state is TrialState.COMPLETE][-EASE_TRIALS:]
+    for trial in complete:
         for item, score in trial.scores.items():
             if score is not None:
                 found[item].append(score)
     means = {item: sum(scores) / len(scores) for item, scores in found.items()}
     overall = sum(means.values()) / max(1, len(means))
-    return {item: value - overall for item, value in means.items()}
+    known = len(complete) / (len(complete) + EASE_PRIOR)
+    return {item: known * (value - overall) for item, value in means.items()}
 
 
 def _luck(trial: TrialResult, ease: Mapping[str, float]) -> float:
