@@ -14,7 +14,7 @@ from agenttts.spec.model import Json
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whom to ask for embeddings. key_env: the variable that holds the key. timeout_s: all tries together.
+    """Whom to ask for embeddings. key_env: the variable that holds the key. timeout_s: of one try.
 
     price: US dollars per million tokens; None: not known.
     """

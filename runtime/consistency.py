@@ -84,7 +84,7 @@ def consistency(options: Options) -> Function:
         model: the name of the embedding model there.
         api_key_env: the name of the environment variable that holds its key; left out, none is sent.
         price: US dollars per million tokens; a limit of the search in usd needs it.
-        timeout_s: for all tries together (default 60).
+        timeout_s: for one try (default 60).
     """
     known(options, "field", "stage", "base_url", "model", "api_key_env", "price", "timeout_s")
     field, stage = required_text(options, "field"), optional_text(options, "stage")

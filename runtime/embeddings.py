@@ -37,7 +37,7 @@ def embedder(stage: str, asked: Asked) -> ModelSpec:
         api_key_env=asked.key_env,
         engine=EMBEDDINGS,
         price=None if asked.price is None else Price(asked.price, 0.0),
-        limits=ModelLimits(timeout_s=asked.timeout_s, deadline_s=asked.timeout_s),
+        limits=ModelLimits(timeout_s=asked.timeout_s),
     )
 
 
@@ -101,7 +101,7 @@ def vectors(reply: bytes, count: int) -> list[Vector]:
         found: Any = json.loads(reply)
         data = sorted(found["data"], key=lambda entry: int(entry["index"]))
         read = [[float(part) for part in entry["embedding"]] for entry in data]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise BadReply(f"the reply holds no embeddings ({type(error).__name__})") from error
     if len(read) != count or len({len(vector) for vector in read}) != 1:
         raise BadReply(f"the reply should hold {count} embeddings of one length")
@@ -116,4 +116,5 @@ def cosine(left: Vector, right: Vector) -> float:
     >>> cosine([3.0, 0.0], [1.0, 1.0])
     0.7071067811865475
     """
-    return math.fsum(map(operator.mul, left, right)) / (math.hypot(*left) * math.hypot(*right))
+    unit, other = ([part / math.hypot(*vector) for part in vector] for vector in (left, right))
+    return max(-1.0, min(1.0, math.fsum(map(operator.mul, unit, other))))

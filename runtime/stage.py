@@ -128,7 +128,7 @@ async def run_comparison(program: Program, given: StageInput, source: Source) ->
     try:
         texts = await asyncio.to_thread(_guarded, "function", lambda: function.texts(given))
         drawn = await _draw(source, comparison(source.identity, texts), 1)
-        likeness = float(drawn.samples[0].text)
+        likeness = _guarded("function", lambda: float(drawn.samples[0].text), drawn)
         value = _guarded("function", lambda: function.told(given, likeness), drawn)
     except ItemError as error:
         return _problem(str(error), error.spent)

@@ -68,7 +68,11 @@ def _common_model(found: Sequence[ModelsFinding], tolerance: float) -> str | Non
 
 
 def _common_size(found: Sequence[ModelsFinding], tolerance: float) -> str | None:
-    """Return, in words, a place in size at which every stage has a model that is good enough."""
+    """Return, in words, a place in size at which every stage has a model that is good enough; None where
+    stages share models, whose places may differ.
+    """
+    if any(first.models & second.models for first, second in combinations(found, 2)):
+        return None
     good = [_good_sizes(row, tolerance) for row in found]
     for place in sorted(frozenset.intersection(*good), reverse=True):
         names = ", ".join(repr(models[place]) for models in (_by_place(row) for row in found))

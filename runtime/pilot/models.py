@@ -149,7 +149,8 @@ def _split(first: ModelsFinding, second: ModelsFinding, measured: Measured, fami
 
 
 def find_size_splits(found: Sequence[ModelsFinding]) -> tuple[SizeSplit, ...]:
-    """Return the pairs of stages of which one needs a larger model than the other, by place in size.
+    """Return the pairs of stages, without a model in common, of which one needs a larger model than the
+    other, by place in size.
 
     All that may be best in the one is larger than all that may be best in the other. As the intervals hold
     together, that is false in 5 % of pilots at most: one of two best models would have to be missed.
@@ -157,7 +158,10 @@ def find_size_splits(found: Sequence[ModelsFinding]) -> tuple[SizeSplit, ...]:
     pairs = (
         (_strongest(large, 1), _strongest(small, -1))
         for large, small in permutations(found, 2)
-        if large.best_sizes and small.best_sizes and min(large.best_sizes) > max(small.best_sizes)
+        if not large.models & small.models  # a model that both have may stand elsewhere in each
+        and large.best_sizes
+        and small.best_sizes
+        and min(large.best_sizes) > max(small.best_sizes)
     )
     return tuple(SizeSplit(up, down) for up, down in pairs if up is not None and down is not None)
 

@@ -10,7 +10,7 @@ Size = tuple[float, ...]
 
 
 def places(spec: PipelineSpec, stage: str, models: Sequence[str]) -> tuple[float, ...] | None:
-    """Return a place from 0, the smallest, to 1, the largest, for each of a stage's models.
+    """Return a place from 0, the smallest of the stage's models, to 1, the largest, for some of them.
 
     By parameters where all models of the stage give it, else by output and input price where all give one, as
     `by_size` orders them; equal sizes share a place. None where sizes are unknown, or all the same.
@@ -18,7 +18,7 @@ def places(spec: PipelineSpec, stage: str, models: Sequence[str]) -> tuple[float
     sizes = _sizes(spec, stage)
     if sizes is None:
         return None
-    order = sorted({sizes[model] for model in models})
+    order = sorted(set(sizes.values()))  # also of those that were not measured: a place means the same
     if len(order) < 2:
         return None
     return tuple(order.index(sizes[model]) / (len(order) - 1) for model in models)

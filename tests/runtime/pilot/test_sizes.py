@@ -160,3 +160,19 @@ def test_places_go_by_parameters_then_by_price_and_equal_sizes_share_one() -> No
     priced = [replace(m, parameters=None, price=Price(n // 2, n // 2)) for n, m in enumerate(spec.models)]
     assert places(replace(spec, models=tuple(priced)), SECOND, ("l3", "l8", "l70")) == (0.0, 1.0, 1.0)
     assert places(spec_of(dict.fromkeys(SIZES, 7e9)), FIRST, FAMILIES[FIRST]) is None
+
+
+def test_stages_that_share_the_model_they_prefer_do_not_differ_in_size():
+    """Its place differs with the lists: the largest of two models, the middle one of three."""
+    sizes = {"m1": 1e9, "m3": 3e9, "m70": 70e9}
+    spec = spec_of(sizes, {FIRST: ("m1", "m3"), SECOND: ("m1", "m3", "m70")})
+    rates = {FIRST: {"m1": 0.4, "m3": 0.7}, SECOND: {"m1": 0.4, "m3": 0.7, "m70": 0.45}}
+    for seed in range(10):
+        verdict, _, splits = judged(spec, rates, 300, seed)
+        assert verdict.verdict != "shown"
+        assert splits == ()
+
+
+def test_a_model_that_was_not_measured_moves_no_place():
+    spec = spec_of()
+    assert places(spec, SECOND, ("l3", "l8")) == (0.0, 0.5)
