@@ -28,10 +28,11 @@ check: setup  ## Lint, types, layers.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup  ## Measure the embedded models, the example's landscape and our own overhead, the bank, live searches; rewrite docs/*benchmark*.md.
+bench: setup  ## Measure the embedded models, the example's landscape and our own overhead, the bank, live searches, agents; rewrite docs/*benchmark*.md.
 	$(BIN)/python -m tests.bench.run
 	$(BIN)/python -m tests.bench.bank
 	$(BIN)/python -m tests.bench.live
+	$(BIN)/python -m tests.bench.agents
 
 bench-search: setup  ## Measure every searcher where the truth is known; rewrite docs/search-benchmark.md. SEEDS=200
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.search --seeds $(or $(SEEDS),200)

@@ -35,8 +35,6 @@ def test_the_columns_of_a_prediction_are_a_covariance_matrix_with_its_variances(
     assert np.linalg.eigvalsh(covariance).min() > -1e-9
 
 
-def test_a_trial_that_is_told_makes_the_prediction_there_surer():
+def test_trials_make_every_prediction_surer_than_none_would():
     landscape, some = fitted()
-    assert landscape.predict(some).variance.max() <= landscape.deviation**2 + 1e-12
-    known = landscape.coder.encode(some[:1])
-    assert landscape.coder.kernel(known, known, landscape.length) == 1.0
+    assert landscape.predict(some).variance.max() < landscape.deviation**2
