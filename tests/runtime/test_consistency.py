@@ -16,9 +16,7 @@ import pytest
 
 from agenttts.runtime.blocks import Block, Passed
 from agenttts.runtime.checking import load_and_check
-from agenttts.runtime.comparing import Asked
-from agenttts.runtime.embeddings import completion, cosine, embedder, vectors
-from agenttts.runtime.errors import BadReply
+from agenttts.runtime.embeddings import cosine
 from agenttts.runtime.functions import UnreadyError
 from agenttts.runtime.options import OptionError
 from agenttts.runtime.plugins import function, metric
@@ -30,7 +28,7 @@ from agenttts.runtime.store.bank import SampleBank
 from agenttts.runtime.store.claims import Claims
 from agenttts.runtime.store.members import Member
 from agenttts.runtime.worker import EndpointError, StageWorker, WorkerSettings, check_endpoints
-from agenttts.spec.model import Limits, ModelLimits, PipelineSpec, Plugin, StageSpec
+from agenttts.spec.model import Limits, PipelineSpec, Plugin, StageSpec
 from tests.runtime.pipelines import pipeline
 
 ITEM = Item("1", {"task": "print a greeting"})
@@ -275,36 +273,6 @@ def test_check_names_the_place_where_the_price_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("usage", "tokens"),
-    [({"prompt_tokens": 7}, 7), ({"total_tokens": 8}, 8), ({"prompt_tokens": -1}, None), (3, None)],
-)
-def test_tokens_are_taken_from_where_the_endpoint_reports_them(usage, tokens):
-    data = [{"index": n, "embedding": [1.0, n]} for n in range(2)]
-    found = json.loads(completion(json.dumps({"data": data, "usage": usage}).encode()))
-    assert found.get("usage", {}).get("prompt_tokens") == tokens
-    assert float(found["choices"][0]["message"]["content"]) == cosine([1.0, 0.0], [1.0, 1.0])
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        b"<html>",
-        b"{}",
-        b'{"data": [{"index": 0, "embedding": [1]}]}',
-        b'{"data": [{"index": 0, "embedding": [1]}, {"index": 1, "embedding": [1, 2]}]}',
-        b'{"data": [{"index": 0, "embedding": [0]}, {"index": 1, "embedding": [1]}]}',
-        b'{"data": [{"index": 0, "embedding": ["x"]}, {"index": 1, "embedding": [1]}]}',
-        b'{"data": [{"index": 0, "embedding": [Infinity]}, {"index": 1, "embedding": [1]}]}',
-        b'{"data": 3}',
-        b"[]",
-    ],
-)
-def test_a_reply_that_holds_no_embeddings_is_bad(reply):
-    with pytest.raises(BadReply):
-        vectors(reply, 2)
-
-
-@pytest.mark.parametrize(
     "options",
     [
         {"field": "task", "base_url": "x"},
@@ -316,29 +284,3 @@ def test_a_reply_that_holds_no_embeddings_is_bad(reply):
 def test_bad_options_are_refused(options):
     with pytest.raises(OptionError):
         function(Plugin("consistency", options))
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "expected"),
-    [
-        ([1e300, 1e300], [1e300, -1e300], 0.0),
-        ([1e200, 0.0], [1e200, 1e200], 0.5**0.5),
-        ([5e-324, 0.0], [3.0, 0.0], 1.0),
-        ([0.1, 0.2, 0.3], [0.1, 0.2, 0.3], 1.0),
-    ],
-)
-def test_a_cosine_is_right_for_vectors_of_any_length(left, right, expected):
-    assert cosine(left, right) == pytest.approx(expected)
-    assert -1.0 <= cosine(left, right) <= 1.0
-
-
-def test_a_number_beyond_all_floats_is_a_bad_reply():
-    entry = f'{{"index": 0, "embedding": [{10**400}]}}'
-    with pytest.raises(BadReply):
-        vectors(f'{{"data": [{entry}]}}'.encode(), 1)
-
-
-def test_an_endpoint_of_embeddings_has_as_long_as_a_model_for_all_tries():
-    asked = Asked("http://127.0.0.1:1/v1", "m", "KEY", 10.0)
-    limits = embedder("near", asked).limits
-    assert (limits.timeout_s, limits.deadline_s) == (10.0, ModelLimits().deadline_s)
