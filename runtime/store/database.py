@@ -62,6 +62,7 @@ def open_database(url: str, patience_s: float = 0.0) -> Engine:
     try:
         if dialect == "sqlite":
             _prepare_sqlite(engine)
+            patience_s = max(patience_s, BUSY_TIMEOUT_S)  # a switch to WAL beside a writer fails at once
         _until_done(engine.execution_options(writes=True), _create_tables, patience_s)
     except NewerStoreError as error:
         engine.dispose()
