@@ -80,8 +80,9 @@ def _ranked(archive: Archive, direction: Direction) -> list[TrialResult]:
 
 def covered(results: Sequence[TrialResult]) -> tuple[TrialResult, ...]:
     """Return the results that scored enough items to be compared with the others."""
-    most = max((scored_count(r) for r in results), default=0)
-    return tuple(r for r in results if scored_count(r) >= LEAST_COVERAGE * most)
+    counts = [scored_count(r) for r in results]
+    least = LEAST_COVERAGE * max(counts, default=0)
+    return tuple(r for r, count in zip(results, counts, strict=True) if count >= least)
 
 
 def scored_count(result: TrialResult) -> int:

@@ -15,7 +15,8 @@ from agenttts.runtime.decision import Direction, cost_order, covered
 from agenttts.runtime.records import Archive, TrialResult
 from agenttts.runtime.search.evidence import points_of
 from agenttts.runtime.search.insights import Insights
-from agenttts.runtime.search.landscape import Coder, fit_landscape
+from agenttts.runtime.search.landscape import fit_landscape
+from agenttts.runtime.search.likeness import Coder
 from agenttts.spec.model import PipelineSpec
 
 CAUTION = 0.67

@@ -15,15 +15,15 @@ from agenttts.compiler.sizes import by_size
 from agenttts.compiler.space import Space
 from agenttts.runtime.decision import Direction, covered, scored_count, signed
 from agenttts.runtime.records import Archive, TrialResult, TrialState
+from agenttts.runtime.search.ease import item_ease, luck
 from agenttts.runtime.search.insights import Insights
-from agenttts.runtime.search.landscape import MOST_POINTS, Coder, Landscape, Point, fit_landscape
+from agenttts.runtime.search.landscape import MOST_POINTS, Landscape, Point, fit_landscape
+from agenttts.runtime.search.likeness import Coder
 from agenttts.runtime.search.repair import belongs
 
 UNKNOWN_ERROR = 0.1  # of a trial with a single scored item
 WIDEST_ERROR = 0.5  # of one score in [0, 1]
 LEADERS = 4
-EASE_TRIALS = 50  # complete trials, the latest, that say how easy an item is
-EASE_PRIOR = 5  # trials: so many say half of it, for the few first ones are lucky or unlucky themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,37 +95,16 @@ def points_of(trials: Sequence[TrialResult], direction: Direction) -> list[Point
     A dropped trial's score is corrected for its items, which may be easier or harder than all are.
     """
     counts = [scored_count(r) for r in trials]
-    most, ease = max(counts, default=1), _ease(trials)
+    most = max(counts, default=1)
+    ease = item_ease(r.scores for r in trials if r.state is TrialState.COMPLETE)
     sign = 1.0 if direction == "maximize" else -1.0
+
+    def score(trial: TrialResult) -> float:
+        lucky = luck(trial.scores, ease) if trial.state is TrialState.DROPPED else 0.0
+        return signed(trial, direction) - sign * lucky
+
     rows = zip(trials, counts, strict=True)
-    return [
-        Point(r.allocation, signed(r, direction) - sign * _luck(r, ease), error_of(r, n), n / most)
-        for r, n in rows
-    ]
-
-
-def _ease(trials: Sequence[TrialResult]) -> dict[str, float]:
-    """Return by item how much better than on average the complete trials scored on it, drawn to 0 where they
-    are few.
-    """
-    found = defaultdict[str, list[float]](list)
-    complete = [r for r in trials if r.state is TrialState.COMPLETE][-EASE_TRIALS:]
-    for trial in complete:
-        for item, score in trial.scores.items():
-            if score is not None:
-                found[item].append(score)
-    means = {item: sum(scores) / len(scores) for item, scores in found.items()}
-    overall = sum(means.values()) / max(1, len(means))
-    known = len(complete) / (len(complete) + EASE_PRIOR)
-    return {item: known * (value - overall) for item, value in means.items()}
-
-
-def _luck(trial: TrialResult, ease: Mapping[str, float]) -> float:
-    """Return how much easier than all items those were that a dropped trial scored; 0 for other trials."""
-    if trial.state is not TrialState.DROPPED:
-        return 0.0
-    known = [ease[item] for item, score in trial.scores.items() if score is not None and item in ease]
-    return sum(known) / max(1, len(known))
+    return [Point(r.allocation, score(r), error_of(r, n), n / most, r.stage_scores) for r, n in rows]
 
 
 def error_of(result: TrialResult, scored: int | None = None) -> float:

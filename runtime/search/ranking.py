@@ -13,7 +13,7 @@ import numpy as np
 
 from agenttts.compiler.options import TICKS
 from agenttts.runtime.search.evidence import Evidence
-from agenttts.runtime.search.landscape import Array
+from agenttts.runtime.search.likeness import Array
 from agenttts.runtime.search.rules import Idea
 
 CURIOSITY = (1.0, 0.3, 1.8)  # standard deviations added to the prediction, by place in the batch

@@ -37,12 +37,16 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "01-two-hop-qa"
 FOLDER = ROOT / "build" / "bench-live"
 PAGE = ROOT / "docs" / "live-benchmark.md"
-TRIALS, FEW = 50, 15
+TRIALS, FEW, MANY = 50, 15, 200
+OURS, SHORT = "agenttts", f"agenttts, {FEW} trials"
+RANDOM = ("--searcher", "random", "--trials")
 WAYS = {
-    "agenttts": ("--trials", str(TRIALS)),
-    f"agenttts, {FEW} trials": ("--trials", str(FEW)),
-    "random": ("--searcher", "random", "--trials", str(TRIALS)),
-    "random, no racing": ("--searcher", "random", "--trials", str(TRIALS), "--no-racing"),
+    OURS: ("--trials", str(TRIALS)),
+    SHORT: ("--trials", str(FEW)),
+    "random": (*RANDOM, str(TRIALS)),
+    f"random, {MANY} trials": (*RANDOM, str(MANY)),
+    "random, no racing": (*RANDOM, str(TRIALS), "--no-racing"),
+    f"random, no racing, {MANY} trials": (*RANDOM, str(MANY), "--no-racing"),
 }
 """Ways to search, by name: the command's options."""
 WORDS = f"""Whole searches with `agenttts search` on the embedded models, {TRIALS} trials but where it is
@@ -54,12 +58,18 @@ lengths measured since, and so is not in the recorded landscape, is better than 
 paper's initial trials compare models at equal cost, so the small ones draw 40 samples an item: they
 are most of what is drawn before the first good decision."""
 
+SAME_WORDS = f"""*until random is as good*: completions, over all seeds, after which the mean regret of the
+decisions of a random search of {MANY} trials was for the first time at most the mean final regret of
+the search on the left, with racing and without. In brackets: how many fewer the search on the left
+drew, its finals included."""
+
 
 @dataclass(frozen=True)
 class Live:
     """One search, in one of the WAYS. first, settled: completions drawn when its decision was within a point
     of the optimum for the first time, and from then on for good; None where it never was. final: true regret
-    of its answer. drawn: completions, finals included.
+    of its answer. drawn: completions, finals included. course: completions and true regret of the decision,
+    after each trial and after the finals.
     """
 
     way: str
@@ -68,6 +78,7 @@ class Live:
     settled: int | None
     final: float
     drawn: int
+    course: tuple[tuple[int, float], ...]
 
 
 def main() -> None:
@@ -147,8 +158,8 @@ def judged(truths: Truths, recorded: Recorded, way: str, seed: int) -> Live:
     good = [value <= TARGET + 1e-9 for value in lost]
     first = next((step for step, fine in zip(steps, good, strict=True) if fine), None)
     settled = next((step for n, step in enumerate(steps) if all(good[n:])), None)
-    live = Live(way, seed, first, settled, lost[-1], total)
-    print(live, flush=True)
+    live = Live(way, seed, first, settled, lost[-1], total, tuple(zip(steps, lost, strict=True)))
+    print(replace(live, course=()), flush=True)
     return live
 
 
@@ -179,6 +190,14 @@ def page(found: Sequence[Live]) -> str:
             "| --- | --- | --- | --- | --- |",
             *(_together(found, way) for way in WAYS),
             "",
+            "## At the same final regret",
+            "",
+            *wrap(" ".join(SAME_WORDS.split()), 110),
+            "",
+            "| search | mean final regret | completions | until `random` is as good | and without racing |",
+            "| --- | --- | --- | --- | --- |",
+            *(_as_good(found, way) for way in (OURS, SHORT)),
+            "",
         ]
     )
 
@@ -201,6 +220,40 @@ def _together(found: Sequence[Live], way: str) -> str:
         cells.append(f"{theirs:,}" + (f" [{1 - mine / theirs:.0%}]" if way != "agenttts" else ""))
     final = np.mean([100 * live.final for live in found if live.way == way])
     return f"| {_named(way)} | {' | '.join(cells)} | {final:.1f} |"
+
+
+def _as_good(found: Sequence[Live], way: str) -> str:
+    """Return a row with what `random` draws until its answers are as good as those of one of our ways."""
+    mine = [live for live in found if live.way == way]
+    target, drawn = float(np.mean([live.final for live in mine])), sum(live.drawn for live in mine)
+    cells = []
+    for rival in (f"random, {MANY} trials", f"random, no racing, {MANY} trials"):
+        theirs = [live for live in found if live.way == rival]
+        needed = until(theirs, target)
+        total = sum(live.drawn for live in theirs)
+        cells.append(
+            f"more than {total:,} [over {1 - drawn / total:.0%}]"
+            if needed is None
+            else f"{needed:,} [{1 - drawn / needed:.0%}]"
+        )
+    return f"| {_named(way)} | {100 * target:.1f} | {drawn:,} | {' | '.join(cells)} |"
+
+
+def until(found: Sequence[Live], target: float) -> int | None:
+    """Return the completions, over all seeds, at which the mean regret of the decisions was at most `target`
+    for the first time, when all seeds draw at the same pace; None when it never was.
+    """
+    most = max(live.drawn for live in found)
+    for each in sorted({step for live in found for step, _ in live.course if step <= most}):
+        if np.mean([_regret_at(live, each) for live in found]) <= target + 1e-9:
+            return sum(min(each, live.drawn) for live in found)
+    return None
+
+
+def _regret_at(live: Live, drawn: int) -> float:
+    """Return the regret of the latest decision within so many completions; 1 before the first one."""
+    known = [lost for step, lost in live.course if step <= drawn]
+    return known[-1] if known else 1.0
 
 
 def _total(found: Sequence[Live], way: str, what: str) -> int:

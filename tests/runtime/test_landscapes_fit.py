@@ -3,7 +3,8 @@ import numpy as np
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
 from agenttts.runtime.search.insights import Insights
-from agenttts.runtime.search.landscape import Coder, Point, fit_landscape
+from agenttts.runtime.search.landscape import Point, fit_landscape
+from agenttts.runtime.search.likeness import Coder
 
 from .search.landscapes import coupled, pipeline
 
@@ -37,4 +38,4 @@ def test_the_columns_of_a_prediction_are_a_covariance_matrix_with_its_variances(
 
 def test_trials_make_every_prediction_surer_than_none_would():
     landscape, some = fitted()
-    assert landscape.predict(some).variance.max() < landscape.deviation**2
+    assert landscape.predict(some).variance.max() < landscape.plain.deviation**2

@@ -1,7 +1,8 @@
 import pytest
 
 from agenttts.runtime.records import Proposal, TrialState
-from agenttts.runtime.search.evidence import EASE_PRIOR, points_of, read_evidence
+from agenttts.runtime.search.ease import EASE_PRIOR
+from agenttts.runtime.search.evidence import points_of, read_evidence
 from agenttts.runtime.search.insights import Insights
 
 from ..results import allocation, archive, result
