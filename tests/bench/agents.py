@@ -34,16 +34,23 @@ CHARACTERS: dict[str, Character] = {
     "anything": lucky,
     "the best of all untried allocations, knowing the truth": best,
 }
+OTHERS = """Mean final regret in points, on the same landscapes and seeds, with the same answers, whatever
+they are asked in. A real model lies between these characters, and one that is as good as the last
+leaves nothing to search for; what differs is what a bad one costs. What these searchers do not get
+from their model they draw at random; `mlcopilot` begins with a false guideline."""
+ASKING = ("agenthpo", "llm-zero-shot", "mlcopilot")
+"""The other searchers that ask a language model."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One seed of one landscape: true regret of the rules alone, and by character regret and trials of the
-    agent.
+    """One seed of one landscape: true regret of the rules alone, by character regret and trials of the agent,
+    and by another searcher and character its regret.
     """
 
     rules: float
     agents: dict[str, tuple[float, int]]
+    others: dict[tuple[str, str], float]
 
 
 def main() -> None:
@@ -63,12 +70,15 @@ def pairs(name: str, seeds: range) -> list[Pair]:
 
 
 def _pair(name: str, seed: int) -> Pair:
-    agents = {}
+    agents, others = {}, {}
     for words, character in CHARACTERS.items():
         found = search(name, character(landscape(name), seed), seed, FURTHER)
         own = sum(result.proposal.source == "agent" for result in found.outcome.archive.results)
         agents[words] = lost(found), own
-    return Pair(lost(search(name, None, seed, FURTHER)), agents)
+        for searcher in ASKING:
+            script = character(landscape(name), seed)
+            others[searcher, words] = lost(search(name, script, seed, FURTHER, searcher))
+    return Pair(lost(search(name, None, seed, FURTHER)), agents, others)
 
 
 def page(found: dict[str, list[Pair]]) -> str:
@@ -93,8 +103,23 @@ def page(found: dict[str, list[Pair]]) -> str:
             "| --- | --- | --- | --- |",
             *(_row(found, character) for character in CHARACTERS),
             "",
+            "## Other searchers that ask a model",
+            "",
+            *wrap(" ".join(OTHERS.split()), 110),
+            "",
+            f"| the agent proposes | `agenttts` | {' | '.join(f'`{name}`' for name in ASKING)} |",
+            "| --- | --- | --- | --- | --- |",
+            *(_regrets(every, character) for character in CHARACTERS),
+            "",
         ]
     )
+
+
+def _regrets(pairs: list[Pair], character: str) -> str:
+    own = [100 * pair.agents[character][0] for pair in pairs]
+    others = ([100 * pair.others[name, character] for pair in pairs] for name in ASKING)
+    cells = [f"{np.mean(x):.2f} ± {np.std(x, ddof=1) / np.sqrt(len(x)):.2f}" for x in (own, *others)]
+    return f"| {character} | {' | '.join(cells)} |"
 
 
 def _row(found: dict[str, list[Pair]], character: str) -> str:

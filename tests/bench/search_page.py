@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.bench.agents import ASKING
 from tests.bench.search_figures import interval, share, shown, upper_median
 from tests.bench.search_runs import (
     ADVERSARIAL,
@@ -58,7 +59,12 @@ def _head(rows: Sequence[Row], skipped: Mapping[str, str], ran: str) -> list[str
     slow = max((r["seed"] + 1 for r in rows if r["searcher"] == SLOW), default=0)
     slowly = f" `{SLOW}`, which decides for most of a minute a search: {slow} seeds." if slow else ""
     seeds_run = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    reasons = [f"- `{name}` did not run. {reason}" for name, reason in skipped.items()]
+    reasons = [
+        f"- `{name}` asks a language model: [agent-benchmark.md](agent-benchmark.md)."
+        if name in ASKING
+        else f"- `{name}` did not run. {reason}"
+        for name, reason in skipped.items()
+    ]
     return [
         "# Search benchmark",
         "",

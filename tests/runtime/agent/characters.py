@@ -26,9 +26,11 @@ def landscape(name: str) -> Landscape:
     return LANDSCAPES[name]()
 
 
-def search(name: str, script: Script | str | None, seed: int, further: int = 0) -> Simulated:
+def search(
+    name: str, script: Script | str | None, seed: int, further: int = 0, searcher: str = "agenttts"
+) -> Simulated:
     """A search of 50 trials on items drawn by the seed, with finals on `further` ones; None: the rules
-    alone.
+    alone. What `mlcopilot` begins with is a lie.
     """
     world = landscape(name)
     drawn = Random(f"items {seed}").sample(range(len(world.items)), ITEMS + FURTHER)
@@ -40,6 +42,8 @@ def search(name: str, script: Script | str | None, seed: int, further: int = 0) 
         mind=mind,
         seed=seed,
         agent=AGENT if mind else None,
+        searcher=searcher,
+        options={"similar": [LIE]} if searcher == "mlcopilot" else {},
     )
 
 
@@ -63,7 +67,7 @@ def _in_order(world: Landscape, sign: float) -> Script:
     order = sorted(world.truths, key=lambda allocation: sign * world.truths[allocation])
 
     def script(asked):
-        tried = [row["allocation"] for row in asked.blocks["trials"]]
+        tried = [row["allocation"] for row in asked.blocks.get("trials", [])]
         left = (document for a in order if (document := a.document()) not in tried)
         rows = [{"allocation": next(left), "reason": "best"} for _ in range(asked.wanted)]
         return json.dumps({"candidates": rows}) if asked.wanted else LIE
