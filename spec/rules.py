@@ -41,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     rules_stages.samples_hold_a_number,
     rules_stages.fusion_keys_fit,
     rules_stages.extra_fields_do_not_clash,
+    rules_stages.there_is_something_to_allocate,
     rules_stages.objective_is_scored,
     rules_plugins.plugins_exist,
     rules_plugins.searcher_exists,

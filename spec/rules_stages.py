@@ -135,6 +135,13 @@ def extra_fields_do_not_clash(draft: Draft) -> Findings:
                 yield Finding(stage.at("decoding", "extra", key), what, fix)
 
 
+def there_is_something_to_allocate(draft: Draft) -> Findings:
+    """The search chooses models and samples, so some stage has models."""
+    if draft.stages and all("function" in stage.body for stage in draft.stages):
+        what = "every stage is a Python function, so there is no model and no number of samples to choose."
+        yield Finding("/stages", what, 'Give a stage "models" and a "prompt" instead of a function.')
+
+
 def objective_is_scored(draft: Draft) -> Findings:
     """The search needs a stage with a metric to improve."""
     scored = [stage.name for stage in draft.stages if "metric" in stage.body]

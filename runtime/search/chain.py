@@ -8,16 +8,17 @@ early stage makes all uncertain that hangs on it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from agenttts.runtime.search.ease import Scores, item_ease, luck
 from agenttts.runtime.search.likeness import Array, Coder, Codes
-from agenttts.runtime.search.process import Prediction, Process, Scored, Settings, fit_process
+from agenttts.runtime.search.process import LEAST_ERROR, Prediction, Process, Scored, Settings, fit_process
 
 LENGTHS, STAGE_LENGTH = (1.6, 3.2), 2.3  # of log samples
 REACH = 0.6  # of quality, which is between 0 and 1
+UNKNOWN_ERROR = 0.1  # of a stage that scored a single item
 STAGE_SETTINGS = Settings(deviations=(0.12, 0.25), noises=(0.3,))
 
 
@@ -44,11 +45,13 @@ class Chain:
         deviations = dict[int, Array]()
         for place, process in self.stages.items():
             found = process.predict(codes)
-            handed = _handed(process, self.coder.before[place], codes, found.mean, deviations)
+            before = self.coder.before[place]
+            handed = _handed(self.coder, process, before, codes, found.mean, deviations)
             deviations[place] = np.sqrt(np.maximum(found.variance, 0.0) + handed)
             codes = codes.with_quality(place, found.mean)
         found = self.objective.predict(codes)
-        handed = _handed(self.objective, self.coder.inputs, codes, found.mean, deviations)
+        inputs = self.coder.inputs
+        handed = _handed(self.coder, self.objective, inputs, codes, found.mean, deviations)
 
         def column(place: int) -> Array:
             own = found.column(place)
@@ -58,53 +61,67 @@ class Chain:
         return Prediction(found.mean, found.variance + handed, found.noise, column)
 
 
-def fit_chain(
-    coder: Coder, known: Scored, stages: Sequence[Mapping[str, Scores]], settings: Settings
-) -> Chain | None:
-    """Fit the processes; None where no stage but the objective's scores itself.
-
-    stages: by allocation of `known`, what its stages scored. settings: of the objective's process.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the stages of a trial scored themselves. complete: on all items, else on those before it was
+    dropped.
     """
-    processes, codes = dict[int, Process](), known.codes
+
+    stages: Mapping[str, Scores]
+    complete: bool
+
+
+def fit_chain(coder: Coder, known: Scored, seen: Sequence[Seen], settings: Settings) -> Chain | None:
+    """Fit the processes; None where no stage that the objective hangs on scores itself.
+
+    seen: by allocation of `known`. settings: of the objective's process.
+    """
+    processes, codes, needed = dict[int, Process](), known.codes, coder.behind(coder.inputs, ())
     for place in coder.order:
-        quality = _quality(coder.names[place], stages, known.shares)
-        if place == coder.target or quality is None:
-            continue
-        kernel = coder.chained(place, STAGE_LENGTH, REACH)
-        scored = Scored(codes, quality, known.shares, known.variance)
-        processes[place] = fit_process(scored, [kernel], STAGE_SETTINGS)
-        codes = codes.with_quality(place, quality)
+        scored = _scored(coder.names[place], seen, codes) if place in needed else None
+        if scored is not None:
+            kernel = coder.chained(place, STAGE_LENGTH, REACH)
+            processes[place] = fit_process(scored, [kernel], STAGE_SETTINGS)
+            codes = codes.with_quality(place, scored.scores)
     if not processes:
         return None
     kernels = [coder.chained(None, length, REACH) for length in LENGTHS]
-    scored = Scored(codes, known.scores, known.shares, known.variance)
-    return Chain(coder, processes, fit_process(scored, kernels, settings))
+    return Chain(coder, processes, fit_process(replace(known, codes=codes), kernels, settings))
 
 
 def _handed(
-    process: Process, inputs: Sequence[int], codes: Codes, means: Array, deviations: Mapping[int, Array]
+    coder: Coder,
+    process: Process,
+    inputs: Sequence[int],
+    codes: Codes,
+    means: Array,
+    deviations: Mapping[int, Array],
 ) -> Array:
     """Return the variance that a stage inherits from those that it hangs on."""
     total = np.zeros_like(means)
-    for place in inputs:
+    for place in coder.behind(inputs, deviations):
         if place in deviations:
             shifted = codes.with_quality(place, codes.quality[:, place] + deviations[place])
             total += (process.means(shifted) - means) ** 2
     return total
 
 
-def _quality(stage: str, scored: Sequence[Mapping[str, Scores]], shares: Array) -> Array | None:
-    """Return what a stage scored itself, by allocation; None where one of them has no score of it.
+def _scored(stage: str, seen: Sequence[Seen], codes: Codes) -> Scored | None:
+    """Return what a stage scored itself; None where some allocation has no score of it.
 
-    Those that did not see all items are corrected for how easy theirs were.
+    The means of dropped trials are corrected for how easy the items were that they ran on.
     """
-    rows = [stages.get(stage, {}) for stages in scored]
+    rows = [one.stages.get(stage, {}) for one in seen]
     values = [[score for score in row.values() if score is not None] for row in rows]
     if not all(values):
         return None
+    whole = [row for row, one in zip(rows, seen, strict=True) if one.complete]
+    ease = item_ease(whole) if len(whole) < len(rows) else {}
+    lucks = [0.0 if one.complete else luck(row, ease) for row, one in zip(rows, seen, strict=True)]
     means = np.array([sum(scores) / len(scores) for scores in values])
-    partial = shares < 1.0
-    if partial.any():
-        ease = item_ease(row for row, part in zip(rows, partial, strict=True) if not part)
-        means[partial] -= [luck(row, ease) for row, part in zip(rows, partial, strict=True) if part]
-    return means
+    squares = np.array([sum(score * score for score in scores) / len(scores) for scores in values])
+    counts = np.array([len(scores) for scores in values])
+    errors = np.where(counts > 1, (squares - means**2) / np.maximum(counts - 1, 1), UNKNOWN_ERROR**2)
+    shares = counts / counts.max()
+    variance = float(np.mean(shares * np.maximum(errors, LEAST_ERROR**2)))
+    return Scored(codes, means - np.array(lucks), shares, variance)

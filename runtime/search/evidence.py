@@ -96,15 +96,25 @@ def points_of(trials: Sequence[TrialResult], direction: Direction) -> list[Point
     """
     counts = [scored_count(r) for r in trials]
     most = max(counts, default=1)
-    ease = item_ease(r.scores for r in trials if r.state is TrialState.COMPLETE)
+    whole = [r.scores for r in trials if r.state is TrialState.COMPLETE]
+    ease = item_ease(whole) if len(whole) < len(trials) else {}
     sign = 1.0 if direction == "maximize" else -1.0
 
     def score(trial: TrialResult) -> float:
         lucky = luck(trial.scores, ease) if trial.state is TrialState.DROPPED else 0.0
         return signed(trial, direction) - sign * lucky
 
-    rows = zip(trials, counts, strict=True)
-    return [Point(r.allocation, score(r), error_of(r, n), n / most, r.stage_scores) for r, n in rows]
+    return [
+        Point(
+            trial.allocation,
+            score(trial),
+            error_of(trial, count),
+            count / most,
+            trial.stage_scores,
+            trial.state is TrialState.COMPLETE,
+        )
+        for trial, count in zip(trials, counts, strict=True)
+    ]
 
 
 def error_of(result: TrialResult, scored: int | None = None) -> float:

@@ -15,10 +15,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from agenttts.compiler.allocation import Allocation
-from agenttts.runtime.search.chain import Chain, fit_chain
+from agenttts.runtime.search.chain import Chain, Seen, fit_chain
 from agenttts.runtime.search.ease import Scores
 from agenttts.runtime.search.likeness import Array, Coder
-from agenttts.runtime.search.process import Prediction, Process, Scored, Settings, fit_process
+from agenttts.runtime.search.process import (
+    LEAST_ERROR,
+    Prediction,
+    Process,
+    Scored,
+    Settings,
+    fit_process,
+)
 
 MOST_POINTS = 128
 LENGTHS = (1.6, 3.2)  # of log samples
@@ -29,7 +36,7 @@ CLEARLY = 2.0  # by how much the chain's log likelihood must be higher: it is be
 @dataclass(frozen=True, slots=True)
 class Point:
     """A measured allocation: its score (more is better), the score's standard error, and the share of all
-    items that it was measured on. stages: what its stages scored themselves.
+    items that it was measured on. stages: what its stages scored themselves. complete: it was not dropped.
     """
 
     allocation: Allocation
@@ -37,6 +44,7 @@ class Point:
     error: float
     share: float = 1.0
     stages: Mapping[str, Scores] = field(default_factory=dict)
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +83,14 @@ def fit_landscape(coder: Coder, points: Sequence[Point]) -> Landscape | None:
         return None
     used = informative(points)
     shares = np.array([p.share for p in used])
-    variance = float(np.mean(shares * [max(p.error, 0.005) ** 2 for p in used]))  # of a score of all items
+    variance = float(
+        np.mean(shares * [max(p.error, LEAST_ERROR) ** 2 for p in used])
+    )  # of a score of all items
     codes = coder.encode([p.allocation for p in used])
     known = Scored(codes, np.array([p.score for p in used]), shares, variance)
     plain = fit_process(known, [coder.plain(length) for length in LENGTHS], SETTINGS)
-    chain = fit_chain(coder, known, [p.stages for p in used], SETTINGS) if coder.insights.budget else None
+    seen = [Seen(p.stages, p.complete) for p in used]
+    chain = fit_chain(coder, known, seen, SETTINGS) if coder.insights.budget else None
     better = chain is not None and chain.objective.likelihood > plain.likelihood + CLEARLY
     return Landscape(coder, plain, chain if better else None)
 

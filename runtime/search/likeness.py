@@ -10,7 +10,7 @@ for it. That is Insight 3 as the pipeline has it: what is best for a stage hangs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import log
@@ -41,6 +41,11 @@ class Codes:
         """Return some of the allocations."""
         return Codes(self.choices[rows], self.quality[rows])
 
+    @property
+    def scored(self) -> frozenset[int]:
+        """The places of the stages whose quality is known."""
+        return frozenset(np.flatnonzero(~np.isnan(self.quality).any(axis=0)).tolist())
+
     def with_quality(self, place: int, quality: Array) -> Codes:
         """Return the codes with the quality of one stage, (allocations,)."""
         known = self.quality.copy()
@@ -58,7 +63,7 @@ class Coder:
 
     ranks: by model stage, the models' places by size. before: by stage, the places of the stages whose
     outputs it gets. order: places, each after those before it. target: the objective's place, None when its
-    stage has no model. inputs: what the objective hangs on, its own stage left out.
+    stage has no model. inputs: the stages whose outputs the objective's stage gets.
     """
 
     insights: Insights
@@ -74,19 +79,29 @@ class Coder:
         """Read the stages and their models from the spec."""
         names = tuple(stage.name for stage in spec.model_stages)
         sizes = (by_size(spec, stage) for stage in spec.model_stages)
-        feeding = _feeding(spec)
+        feeding = {stage: tuple(map(names.index, needs)) for stage, needs in _feeding(spec).items()}
         objective = spec.objective.stage
-        loose = set(names) - {name for found in feeding.values() for name in found} - {objective}
-        inputs = (*feeding[objective], *sorted(loose, key=names.index))
         return cls(
             insights,
             names,
             tuple({model: rank for rank, model in enumerate(order)} for order in sizes),
-            tuple(tuple(names.index(other) for other in feeding[name]) for name in names),
+            tuple(feeding[name] for name in names),
             tuple(names.index(stage.name) for stage in topological(spec.stages) if stage.name in names),
             names.index(objective) if objective in names else None,
-            tuple(names.index(name) for name in inputs),
+            feeding[objective],
         )
+
+    def behind(self, inputs: Sequence[int], scored: Collection[int]) -> list[int]:
+        """Return the places of what inputs hang on: of those that score themselves nothing more than they;
+        behind the others, what these hang on.
+        """
+        found, waiting = set[int](), list(inputs)
+        while waiting:
+            place = waiting.pop()
+            if place not in found:
+                found.add(place)
+                waiting.extend(() if place in scored else self.before[place])
+        return sorted(found)
 
     def encode(self, allocations: Sequence[Allocation]) -> Codes:
         """Return the codes of allocations, whose stages' quality is not known yet."""
@@ -119,22 +134,17 @@ class Coder:
     def _chained(
         self, place: int | None, inputs: Sequence[int], length: float, reach: float, left: Codes, right: Codes
     ) -> Array:
-        powers = [self._input(other, length, reach, left, right) for other in inputs]
+        scored = left.scored & right.scored
+        powers = [
+            _near(left.quality[:, other], right.quality[:, other], reach)
+            if other in scored
+            else self._power(other, length, left, right)
+            for other in self.behind(inputs, scored)
+        ]
         if place is not None:
             powers.append(self._power(place, length, left, right))
         own: Array = np.mean([np.exp(power) for power in powers], axis=0)
         return np.asarray(0.5 * own + 0.5 * np.exp(sum(powers)), dtype=np.float64)
-
-    def _input(self, place: int, length: float, reach: float, left: Codes, right: Codes) -> Array:
-        """Return the log of how alike the outputs of a stage are: by its quality, else by all it hangs on."""
-        mine, other = left.quality[:, place], right.quality[:, place]
-        if not (np.isnan(mine).any() or np.isnan(other).any()):
-            gaps = (mine[:, None] - other) / reach
-            return np.asarray(-0.5 * gaps * gaps, dtype=np.float64)
-        found = self._power(place, length, left, right)
-        for earlier in self.before[place]:
-            found = found + self._input(earlier, length, reach, left, right)
-        return found
 
     def _power(self, place: int, length: float, left: Codes, right: Codes) -> Array:
         """Return the log of how alike the choices of a stage are."""
@@ -143,9 +153,14 @@ class Coder:
         if self.insights.models:
             power += log(NEXT_SIZE) * np.abs(rank[:, None] - other_rank)
         if self.insights.samples:
-            gaps = (samples[:, None] - other_samples) / length
-            power -= 0.5 * gaps * gaps
+            power += _near(samples, other_samples, length)
         return power
+
+
+def _near(left: Array, right: Array, length: float) -> Array:
+    """Return the log of how alike numbers are: (left, right)."""
+    gaps = (left[:, None] - right) / length
+    return np.asarray(-0.5 * gaps * gaps, dtype=np.float64)
 
 
 def _feeding(spec: PipelineSpec) -> dict[str, tuple[str, ...]]:

@@ -15,6 +15,7 @@ import numpy as np
 from agenttts.runtime.search.likeness import Array, Codes, Kernel
 
 HUGE = 1e15
+LEAST_ERROR = 0.005  # standard error of a score that is believed at most this well
 
 
 @dataclass(frozen=True, slots=True)

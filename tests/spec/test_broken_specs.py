@@ -6,12 +6,16 @@ A problem is (pointer, line, words of it). Lines are those of the changed text.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from agenttts.spec.draft import Draft
 from agenttts.spec.json_text import parse
 from agenttts.spec.rules import RULES
 
+BASE = (Path(__file__).parent / "broken" / "base.json").read_text("utf-8")
+STAGES = BASE[BASE.index('"stages"') : BASE.index('"budget"')]
 PICK = '{{ item.facts | numbered }} {{ item.question }}"'
 FUSE = '{"file": "prompts/fuse.j2"}'
 CASES = {
@@ -478,6 +482,12 @@ CASES = {
         '"searcher": "random"',
         '"searcher": "llm-zero-shot"',
         [("/search/agent", 50, "there is no search agent")],
+    ),
+    "no stage with a model": (
+        STAGES,
+        '"stages": [{"name": "answer", "function": "run_program", "metric": {"name": "exact_match", '
+        '"options": {"target": "answer"}}}],\n',
+        [("/stages", 23, "no model and no number of samples to choose")],
     ),
     "context too short": (
         '"prompt": 128,',

@@ -13,11 +13,13 @@ from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.space import Space
 from agenttts.runtime.measuring import Run, measure
 from agenttts.runtime.records import Proposal
+from agenttts.runtime.search.chain import Seen, fit_chain
 from agenttts.runtime.search.drawing import draw_untried
 from agenttts.runtime.search.evidence import points_of
 from agenttts.runtime.search.insights import Insights
-from agenttts.runtime.search.landscape import fit_landscape
+from agenttts.runtime.search.landscape import SETTINGS, Point, fit_landscape
 from agenttts.runtime.search.likeness import Coder
+from agenttts.runtime.search.process import Scored
 from agenttts.runtime.testing_catalog import five_stages, three_stages
 from agenttts.spec.model import Plugin, StageSpec
 
@@ -74,6 +76,28 @@ def test_a_stage_without_a_model_hands_on_what_it_gets():
     joined = StageSpec("join", ("retrieve",), function=Plugin("join"))
     spec = replace(SPEC, stages=(retrieve, joined, replace(answer, needs=("join",))))
     assert Coder.of(spec, Insights()).before == ((), (0,))
+
+
+def test_a_stage_that_the_objective_does_not_get_anything_from_is_no_part_of_it():
+    retrieve, answer = SPEC.stages
+    aside = replace(answer, name="aside")
+    assert Coder.of(replace(SPEC, stages=(retrieve, answer, aside)), Insights()).inputs == (0,)
+
+
+def diamonds(count: int) -> Coder:
+    """Return the coder of a pipeline whose every stage gets the outputs of all stages before it."""
+    first, _ = SPEC.stages
+    names = [f"stage{n}" for n in range(count)]
+    stages = tuple(replace(first, name=name, needs=tuple(names[:n])) for n, name in enumerate(names))
+    spec = replace(SPEC, stages=stages, objective=replace(SPEC.objective, stage=names[-1]))
+    return Coder.of(spec, Insights())
+
+
+def test_a_stage_that_is_reached_on_many_ways_counts_once():
+    coder = diamonds(50)
+    assert coder.behind(coder.inputs, {7}) == list(range(49))
+    assert coder.behind([3], ()) == [0, 1, 2, 3]
+    assert coder.behind([3], {3}) == [3]
 
 
 def points(world, trials: int, seed: int = 0, items: int = 50):
@@ -142,3 +166,58 @@ def test_what_is_unsure_about_an_early_stage_makes_all_unsure_that_hangs_on_it()
         graded_codes = graded_codes.with_quality(place, process.means(graded_codes))
     assert np.all(chain.predict(codes).variance >= chain.objective.predict(graded_codes).variance)
     assert np.any(chain.predict(codes).variance > 1.01 * chain.objective.predict(graded_codes).variance)
+
+
+def unscored(known, *stages: str):
+    """Return points that lack the scores of some stages."""
+    return [replace(p, stages={s: row for s, row in p.stages.items() if s not in stages}) for p in known]
+
+
+def test_it_is_handed_on_through_a_stage_that_does_not_score_itself():
+    world = three_stages()
+    known, space = points(world, 40)
+    coder = Coder.of(world.spec, Insights())
+    seen = [Seen(p.stages, complete=True) for p in unscored(known, "solve")]
+    codes = coder.encode([p.allocation for p in known])
+    scores = np.array([p.score for p in known])
+    chain = fit_chain(coder, Scored(codes, scores, np.ones(40), 0.004), seen, SETTINGS)
+    asked = coder.encode(draw_untried(space, set(), 100, Random(2)))
+    alone = chain.objective.predict(asked.with_quality(0, chain.stages[0].means(asked))).variance
+    assert np.any(chain.predict(asked).variance > alone + 1e-6)
+
+
+def fitted(scores, seen):
+    world = three_stages()
+    known, _ = points(world, 40)
+    coder = Coder.of(world.spec, Insights())
+    codes = coder.encode([p.allocation for p in known])
+    seen = seen or [Seen(p.stages, complete=True) for p in known]
+    values = scores(np.array([p.score for p in known]))
+    return fit_chain(coder, Scored(codes, values, np.ones(40), float(np.var(values)) / 50), seen, SETTINGS)
+
+
+def test_how_well_a_stage_is_known_does_not_hang_on_the_objectives_scores():
+    plain, low = fitted(lambda scores: scores, None), fitted(lambda scores: 0.03 * scores, None)
+    assert [p.noise for p in plain.stages.values()] == [p.noise for p in low.stages.values()]
+
+
+def test_the_quality_of_a_dropped_trial_is_corrected_also_where_complete_ones_lack_a_score():
+    easy, hard = {f"easy{n}": 1.0 for n in range(10)}, {f"hard{n}": 0.0 for n in range(10)}
+    whole = Seen({"plan": {**easy, **hard}}, complete=True)
+    lacking = Seen({"plan": {**easy, **hard, "hard0": None}}, complete=True)
+    chain = fitted(lambda scores: scores, [whole, *[lacking] * 38, Seen({"plan": easy}, complete=False)])
+    quality = chain.objective.codes.quality[:, 0]
+    assert quality[-1] == pytest.approx(quality[0], abs=0.1)
+
+
+def test_an_objective_that_gets_nothing_from_any_model_is_predicted_without_a_chain():
+    retrieve, answer = SPEC.stages
+    apart = StageSpec("apart", function=Plugin("count"))
+    spec = replace(SPEC, stages=(retrieve, answer, apart), objective=replace(SPEC.objective, stage="apart"))
+    coder = Coder.of(spec, Insights())
+    assert (coder.target, coder.inputs) == (None, ())
+    known = [
+        Point(a, 0.5, 0.05, stages={"retrieve": {"i": 0.5}})
+        for a in pair(Choice("small", 1), Choice("large", 1))
+    ]
+    assert fit_landscape(coder, known).chain is None
