@@ -26,7 +26,7 @@ from agenttts.runtime.decision import Decision
 from agenttts.runtime.executor import Progress
 from agenttts.runtime.listening import Silent
 from agenttts.runtime.outcome import SearchOutcome
-from agenttts.runtime.records import Archive, Guideline, Item, Proposal, TrialResult
+from agenttts.runtime.records import Archive, Guideline, Item, Proposal, TrialResult, TrialState
 from agenttts.runtime.search.protocol import Searcher
 from agenttts.runtime.search.registry import create_searcher
 from agenttts.runtime.store.journal import Kind
@@ -275,26 +275,33 @@ class _TimedTalker(_Timed):
 
 @dataclass
 class _Watcher(Silent):
-    """Judges the decision after every trial by the truth, until it is good enough."""
+    """Judges the decision after every trial by the truth, until it is good enough.
+
+    hopeful: some complete trial is that good; until then no decision can be, and deciding takes time.
+    """
 
     world: World
     spec: PipelineSpec
     executor: SimulatedExecutor
     archive: Archive = field(default_factory=Archive)
+    hopeful: bool = False
     reached: Mark | None = None
 
     def trial_finished(self, result: TrialResult, best_score: float | None) -> None:  # noqa: ARG002
         """Take in a result."""
         self.archive = self.archive.with_result(result)
-        if self.reached is None and self._good_enough():
-            self.reached = self.mark()
+        complete = result.state is TrialState.COMPLETE
+        self.hopeful = self.hopeful or (complete and self._good(result.allocation))
+        if self.reached is None and self.hopeful:
+            decision = decide(self.spec, self.archive)
+            if decision is not None and self._good(decision.winner.allocation):
+                self.reached = self.mark()
 
     def mark(self) -> Mark:
         """Return what was used so far."""
         used = self.executor
         return Mark(len(self.archive.results), used.item_evaluations, used.budget_units)
 
-    def _good_enough(self) -> bool:
-        decision = decide(self.spec, self.archive)
-        true = self.world.truth(decision.winner.allocation) if decision else None
+    def _good(self, allocation: Allocation) -> bool:
+        true = self.world.truth(allocation)
         return true is not None and regret(self.world, true) <= TARGET + 1e-12
