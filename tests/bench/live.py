@@ -58,7 +58,7 @@ lengths measured since, and so is not in the recorded landscape, is better than 
 paper's initial trials compare models at equal cost, so the small ones draw 40 samples an item: they
 are most of what is drawn before the first good decision."""
 
-SAME_WORDS = f"""*until random is as good*: completions, over all seeds, after which the mean regret of
+SAME_WORDS = """*until random is as good*: completions, over all seeds, after which the mean regret of
 random decisions was for the first time within half a point (one of the 200 items) of the mean final
 regret of the search on the left; of the random searches above the one that needed fewest, finals
 included where they had begun. In brackets: how many fewer the search on the left drew, with its finals.
