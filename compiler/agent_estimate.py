@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agenttts.compiler.footprint import Footprint
-from agenttts.compiler.initial import initial_allocations
+from agenttts.compiler.initial import initial_allocations, opening_batch
 from agenttts.compiler.options import ModelOptions, StageOptions
 from agenttts.compiler.published import published_initial
 from agenttts.compiler.space import Space
@@ -93,11 +93,14 @@ def questions(space: Space) -> Iterator[Question]:
     search = space.spec.search
     guided, ruled = search.searcher != "llm-zero-shot", search.searcher == "agenttts"
     starts = _starts(space) if ruled else 0
+    raced = search.racing and search.options.get("initial") == "raced"
+    opening = opening_batch(starts) if ruled and raced else 0
     known, trials = 0, min(search.trials, space.count())
     if search.searcher == "agenthpo":  # writes guidelines before the first trial, too
         yield Question("guidelines", 0)
     while known < trials:
         count = min(search.batch, trials - known)
+        count = min(count, opening) if opening and not known else count
         mine = min(count, max(0, starts - known))
         places = _places(known, count, mine) if ruled else count
         if places:

@@ -6,7 +6,7 @@ stages use their largest models once (arXiv 2508.00890, Section 5, Eq. 5, with t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.compiler.options import ModelOptions, StageOptions
@@ -28,6 +28,20 @@ def initial_allocations(space: Space) -> tuple[Allocation, ...]:
         for allocation in completed(space, options.stage, choice)
     )
     return tuple(dict.fromkeys(found))
+
+
+def raced(initial: Sequence[Allocation]) -> tuple[Allocation, ...]:
+    """Order initial allocations for racing: those that draw the fewest samples first.
+
+    The first `opening_batch` of them are measured in full and the others race against these. Most of the
+    others cannot win, and draw many samples of small models.
+    """
+    return tuple(sorted(initial, key=lambda a: sum(choice.samples for _, choice in a)))
+
+
+def opening_batch(initial: int) -> int:
+    """Return how many of so many raced initial allocations begin: a third, at least one of any."""
+    return -(-initial // 3)
 
 
 def equal_cost(space: Space, options: StageOptions) -> Iterator[Choice]:

@@ -62,7 +62,7 @@ OPTION_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
     "searchers": {
         "agenttts": _options(
             without={"type": "array", "uniqueItems": True, "items": {"enum": list(INSIGHTS)}},
-            initial={"enum": ["paper", "published"]},
+            initial={"enum": ["paper", "published", "raced"]},
             failure_quota=SHARE,
         ),
         "llm-zero-shot": _options(failure_quota=SHARE),

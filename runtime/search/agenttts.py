@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from agenttts.compiler.allocation import Allocation
-from agenttts.compiler.initial import initial_allocations
+from agenttts.compiler.initial import initial_allocations, opening_batch, raced
 from agenttts.compiler.lengths import Lengths
 from agenttts.compiler.published import published_initial
 from agenttts.compiler.space import Space
@@ -24,19 +25,20 @@ from agenttts.runtime.search.rules import Idea, ideas, untried_combinations
 from agenttts.spec.model import Json, PipelineSpec
 
 EXPLORE_EVERY = 5  # one trial in so many is exploration, however sure the rules are
+Initial = Literal["paper", "published", "raced"]
 RANDOM_IDEAS = 60
 MOST_IDEAS = 240
 
 
 @dataclass(frozen=True, slots=True)
 class AgentTTS:
-    """Algorithm 1 with the rules agent. published: begin as the authors' program does."""
+    """Algorithm 1 with the rules agent. initial: how to begin, see the spec's reference."""
 
     spec: PipelineSpec
     space: Space
     seed: int
     insights: Insights
-    published: bool = False
+    initial: Initial = "paper"
 
     def ask(self, archive: Archive, count: int) -> tuple[Proposal, ...]:
         """Return initial trials first, then what the rules, the landscape and exploration choose."""
@@ -46,8 +48,10 @@ class AgentTTS:
         """Return a batch that holds, after the initial trials, what others chose, and is filled up by the
         rules.
         """
-        taken = tried(archive)
-        found = {p.allocation: p for p in (*self.starts(archive, count), *chosen)}
+        taken, starts = tried(archive), self.starts(archive, count)
+        if starts and self._raced and not archive.results:
+            return tuple(starts[: opening_batch(len(self._starts()))])
+        found = {p.allocation: p for p in (*starts, *chosen)}
         if len(found) < count and not (found and not archive.results):
             for proposal in self._decided(archive, taken | found.keys(), count - len(found)):
                 found.setdefault(proposal.allocation, proposal)
@@ -59,12 +63,23 @@ class AgentTTS:
 
     def starts(self, archive: Archive, count: int) -> list[Proposal]:
         """Return at most `count` of the initial trials that were not tried yet."""
-        if not self.insights.models:
-            return []
         reason, taken = "insight 1: compare the models of each stage at equal cost", tried(archive)
-        starts = published_initial(self.space) if self.published else initial_allocations(self.space)
-        fresh = [a for a in dict.fromkeys(starts) if a not in taken and a in self.space]
+        fresh = [allocation for allocation in self._starts() if allocation not in taken]
         return [Proposal(allocation, reason, "rules") for allocation in fresh[:count]]
+
+    def _starts(self) -> Sequence[Allocation]:
+        if not self.insights.models:
+            return ()
+        starts = (
+            published_initial(self.space) if self.initial == "published" else initial_allocations(self.space)
+        )
+        fitting = [allocation for allocation in dict.fromkeys(starts) if allocation in self.space]
+        return raced(fitting) if self._raced else fitting
+
+    @property
+    def _raced(self) -> bool:
+        """Whether there is a race that initial trials can be ordered for."""
+        return self.initial == "raced" and self.spec.search.racing
 
     def _decided(self, archive: Archive, taken: Iterable[Allocation], count: int) -> list[Proposal]:
         """Fill places one kind at a time: exploration at its fixed places, rules everywhere else."""
@@ -123,6 +138,7 @@ def agenttts_searcher(
         ValueError: if the option `without` is not a list of insights, or `initial` is unknown.
     """
     initial = options.get("initial", "paper")
-    if initial not in ("paper", "published"):
-        raise ValueError(f"/search/options/initial: {initial!r} is neither 'paper' nor 'published'.")
-    return AgentTTS(spec, space, seed, Insights.of(options), initial == "published")
+    for known in get_args(Initial):
+        if initial == known:
+            return AgentTTS(spec, space, seed, Insights.of(options), known)
+    raise ValueError(f"/search/options/initial: {initial!r} is none of {', '.join(get_args(Initial))}.")

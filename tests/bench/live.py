@@ -8,6 +8,7 @@ Writes docs/live-benchmark.md. A search that is there already (`build/bench-live
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -39,11 +40,14 @@ FOLDER = ROOT / "build" / "bench-live"
 PAGE = ROOT / "docs" / "live-benchmark.md"
 TRIALS, FEW, MANY = 50, 15, 200
 OURS, SHORT = "agenttts", f"agenttts, {FEW} trials"
+RACED, SHORT_RACED = "agenttts, raced start", f"agenttts, raced start, {FEW} trials"
 RANDOMS = ("random", f"random, {MANY} trials", "random, no racing")
 RANDOM = ("--searcher", "random", "--trials")
 WAYS = {
     OURS: ("--trials", str(TRIALS)),
     SHORT: ("--trials", str(FEW)),
+    RACED: ("--trials", str(TRIALS)),
+    SHORT_RACED: ("--trials", str(FEW)),
     RANDOMS[0]: (*RANDOM, str(TRIALS)),
     RANDOMS[1]: (*RANDOM, str(MANY)),
     RANDOMS[2]: (*RANDOM, str(TRIALS), "--no-racing"),
@@ -56,7 +60,8 @@ the decision was within 1 point of the known optimum for the first time, and fro
 truth is the mean over the 200 search items. Below 0: an allocation that fits the budget only by the
 lengths measured since, and so is not in the recorded landscape, is better than its optimum. The
 paper's initial trials compare models at equal cost, so the small ones draw 40 samples an item: they
-are most of what is drawn before the first good decision."""
+are most of what is drawn before the first good decision. `raced start`: `"initial": "raced"`, two of
+the five begin and the others race against these."""
 
 SAME_WORDS = """*until random is as good*: completions, over all seeds, after which the mean regret of
 random decisions was for the first time within half a point (one of the 200 items) of the mean final
@@ -104,12 +109,24 @@ def run(way: str, seed: int) -> Recorded:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         options = [*WAYS[way], "--seed", str(seed), "--store", store]
-        command = [sys.executable, "-m", "agenttts.runtime.cli", "search", str(EXAMPLE / "pipeline.json")]
+        pipeline = str(_pipeline(way, folder))
+        command = [sys.executable, "-m", "agenttts.runtime.cli", "search", pipeline]
         with (folder / "log").open("w") as log:
             subprocess.run([*command, *options], cwd=folder, check=True, stdout=log, stderr=log)
         (folder / "done").touch()
     with closing(Journal(store)) as journal:
         return read_search(journal, journal.searches()[-1])
+
+
+def _pipeline(way: str, folder: Path) -> Path:
+    """Return the example's spec, or one in the folder that differs from it in how it begins."""
+    if way not in (RACED, SHORT_RACED):
+        return EXAMPLE / "pipeline.json"
+    spec = json.loads((EXAMPLE / "pipeline.json").read_text("utf-8"))
+    spec["search"]["options"] = {"initial": "raced"}
+    (folder / "pipeline.json").write_text(json.dumps(spec), "utf-8")
+    shutil.copy(EXAMPLE / "items.jsonl", folder)
+    return folder / "pipeline.json"
 
 
 @dataclass(frozen=True)
@@ -198,7 +215,7 @@ def page(found: Sequence[Live]) -> str:
             "",
             "| search | mean final regret, points | completions | until `random` is as good |",
             "| --- | --- | --- | --- |",
-            *(_as_good(found, way) for way in (OURS, SHORT)),
+            *(_as_good(found, way) for way in (OURS, SHORT, RACED, SHORT_RACED)),
             "",
         ]
     )

@@ -51,6 +51,17 @@ def test_the_questions_are_those_that_a_search_asks(tmp_path, searcher, trials, 
     )
 
 
+@pytest.mark.parametrize(("trials", "batch"), [(18, 4), (4, 5)])
+def test_raced_initial_trials_make_the_questions_that_are_expected(tmp_path, trials, batch):
+    with ScriptedAgent() as server:
+        search = Search(tmp_path, server, trials=trials, batch=batch, options={"initial": "raced"})
+        search.run()
+    asked = [talk["purpose"] for talk in search.talks]
+    guessed = [question.purpose for question in questions(space_of(search.spec))]
+    assert asked.count("guidelines") == guessed.count("guidelines")
+    assert len(asked) <= len(guessed)
+
+
 @pytest.mark.parametrize("name", [*TRUE, *ADVERSARIAL])
 def test_questions_are_about_as_long_as_estimated(name):
     world = {**TRUE, **ADVERSARIAL}[name]()

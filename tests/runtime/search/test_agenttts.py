@@ -31,6 +31,32 @@ def test_the_first_trials_are_those_of_insight_1():
     assert all(p.source == "rules" and p.reason.startswith("insight 1") for p in asked)
 
 
+def draws(allocation) -> int:
+    return sum(choice.samples for _, choice in allocation)
+
+
+def test_raced_the_third_of_the_initial_trials_that_draws_the_fewest_samples_begins():
+    sim = simulation("peaked")
+    initial = sorted(initial_allocations(sim.space), key=draws)
+    asked = searcher("agenttts", sim, initial="raced").ask(Archive(), 5)
+    assert [p.allocation for p in asked] == initial[: -(-len(initial) // 3)]
+
+
+def test_raced_the_other_initial_trials_follow():
+    sim = simulation("peaked")
+    raced = searcher("agenttts", sim, initial="raced")
+    first = sim.run(raced, 2)
+    found = {r.allocation for r in first.results} | {p.allocation for p in raced.ask(first, 5)}
+    assert set(initial_allocations(sim.space)) <= found
+
+
+def test_where_nothing_is_raced_the_initial_trials_begin_together():
+    sim = simulation("peaked")
+    in_full = replace(sim, spec=replace(sim.spec, search=replace(sim.spec.search, racing=False)))
+    asked = searcher("agenttts", in_full, initial="raced").ask(Archive(), 4)
+    assert tuple(p.allocation for p in asked) == initial_allocations(sim.space)[:4]
+
+
 def test_without_insight_1_it_starts_elsewhere():
     sim = simulation("peaked")
     asked = searcher("agenttts", sim, without=["insight1"]).ask(Archive(), 4)
