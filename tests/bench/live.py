@@ -40,14 +40,14 @@ FOLDER = ROOT / "build" / "bench-live"
 PAGE = ROOT / "docs" / "live-benchmark.md"
 TRIALS, FEW, MANY = 50, 15, 200
 OURS, SHORT = "agenttts", f"agenttts, {FEW} trials"
-RACED, SHORT_RACED = "agenttts, raced start", f"agenttts, raced start, {FEW} trials"
+PAPER, SHORT_PAPER = "agenttts, paper start", f"agenttts, paper start, {FEW} trials"
 RANDOMS = ("random", f"random, {MANY} trials", "random, no racing")
 RANDOM = ("--searcher", "random", "--trials")
 WAYS = {
     OURS: ("--trials", str(TRIALS)),
     SHORT: ("--trials", str(FEW)),
-    RACED: ("--trials", str(TRIALS)),
-    SHORT_RACED: ("--trials", str(FEW)),
+    PAPER: ("--trials", str(TRIALS)),
+    SHORT_PAPER: ("--trials", str(FEW)),
     RANDOMS[0]: (*RANDOM, str(TRIALS)),
     RANDOMS[1]: (*RANDOM, str(MANY)),
     RANDOMS[2]: (*RANDOM, str(TRIALS), "--no-racing"),
@@ -59,15 +59,18 @@ search is elsewhere: every trial on all items. *first good*, *good for good*: co
 the decision was within 1 point of the known optimum for the first time, and from then on always. The
 truth is the mean over the 200 search items. Below 0: an allocation that fits the budget only by the
 lengths measured since, and so is not in the recorded landscape, is better than its optimum. The
-paper's initial trials compare models at equal cost, so the small ones draw 40 samples an item: they
-are most of what is drawn before the first good decision. `raced start`: `"initial": "raced"`, two of
-the five begin and the others race against these."""
+paper's initial trials compare models at equal cost, so the small ones draw 40 samples an item. The
+example begins with the two of five that draw the fewest, and the others race against these (`"initial":
+"raced"`); `paper start`: all five begin, and are most of what is drawn before the first good decision."""
 
 SAME_WORDS = """*until random is as good*: completions, over all seeds, after which the mean regret of
 random decisions was for the first time within half a point (one of the 200 items) of the mean final
 regret of the search on the left; of the random searches above the one that needed fewest, finals
 included where they had begun. In brackets: how many fewer the search on the left drew, with its finals.
 `more than`: no random search ever was."""
+SOON_WORDS = """The other way round: completions, over all seeds, after which the mean regret of our decisions
+was for good at most the mean final regret of the random search on the left. In brackets: how many fewer
+than the whole random search drew. `never`: our searches end worse."""
 CLOSE = 0.005
 
 
@@ -120,10 +123,10 @@ def run(way: str, seed: int) -> Recorded:
 
 def _pipeline(way: str, folder: Path) -> Path:
     """Return the example's spec, or one in the folder that differs from it in how it begins."""
-    if way not in (RACED, SHORT_RACED):
+    if way not in (PAPER, SHORT_PAPER):
         return EXAMPLE / "pipeline.json"
     spec = json.loads((EXAMPLE / "pipeline.json").read_text("utf-8"))
-    spec["search"]["options"] = {"initial": "raced"}
+    spec["search"]["options"] = {"initial": "paper"}
     (folder / "pipeline.json").write_text(json.dumps(spec), "utf-8")
     shutil.copy(EXAMPLE / "items.jsonl", folder)
     return folder / "pipeline.json"
@@ -215,7 +218,13 @@ def page(found: Sequence[Live]) -> str:
             "",
             "| search | mean final regret, points | completions | until `random` is as good |",
             "| --- | --- | --- | --- |",
-            *(_as_good(found, way) for way in (OURS, SHORT, RACED, SHORT_RACED)),
+            *(_as_good(found, way) for way in (OURS, SHORT, PAPER, SHORT_PAPER)),
+            "",
+            *wrap(" ".join(SOON_WORDS.split()), 110),
+            "",
+            f"| search | mean final regret, points | completions | {_named(OURS)} | {_named(PAPER)} |",
+            "| --- | --- | --- | --- | --- |",
+            *(_as_soon(found, way) for way in RANDOMS),
             "",
         ]
     )
@@ -256,14 +265,26 @@ def _needed(found: Sequence[Live], target: float, drawn: int) -> str:
     return f"{min(needed):,} [{1 - drawn / min(needed):.0%}]"
 
 
-def until(found: Sequence[Live], target: float) -> int | None:
+def _as_soon(found: Sequence[Live], way: str) -> str:
+    """Return a row with what our searches draw until they are as good as a random search's answers."""
+    theirs = [live for live in found if live.way == way]
+    target, drawn = float(np.mean([live.final for live in theirs])), sum(live.drawn for live in theirs)
+    cells = []
+    for ours in (OURS, PAPER):
+        needed = until([live for live in found if live.way == ours], target, lasting=True)
+        cells.append("never" if needed is None else f"{needed:,} [{1 - needed / drawn:.0%}]")
+    return f"| {_named(way)} | {100 * target:.1f} | {drawn:,} | {' | '.join(cells)} |"
+
+
+def until(found: Sequence[Live], target: float, lasting: bool = False) -> int | None:
     """Return the completions, over all seeds, at which the mean regret of the decisions was at most `target`
-    for the first time, when all seeds draw at the same pace; None when it never was.
+    for the first time, or for good, when all seeds draw at the same pace; None when it never was.
     """
-    most = max(live.drawn for live in found)
-    for each in sorted({step for live in found for step, _ in live.course if step <= most}):
-        if np.mean([_regret_at(live, each) for live in found]) <= target + 1e-9:
-            return sum(min(each, live.drawn) for live in found)
+    steps = sorted({step for live in found for step, _ in live.course})
+    good = [float(np.mean([_regret_at(live, step) for live in found])) <= target + 1e-9 for step in steps]
+    for place, step in enumerate(steps):
+        if all(good[place:]) if lasting else good[place]:
+            return sum(min(step, live.drawn) for live in found)
     return None
 
 
