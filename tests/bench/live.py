@@ -40,14 +40,14 @@ FOLDER = ROOT / "build" / "bench-live"
 PAGE = ROOT / "docs" / "live-benchmark.md"
 TRIALS, FEW, MANY = 50, 15, 200
 OURS, SHORT = "agenttts", f"agenttts, {FEW} trials"
-PAPER, SHORT_PAPER = "agenttts, paper start", f"agenttts, paper start, {FEW} trials"
+RACED, SHORT_RACED = "agenttts, raced start", f"agenttts, raced start, {FEW} trials"
 RANDOMS = ("random", f"random, {MANY} trials", "random, no racing")
 RANDOM = ("--searcher", "random", "--trials")
 WAYS = {
     OURS: ("--trials", str(TRIALS)),
     SHORT: ("--trials", str(FEW)),
-    PAPER: ("--trials", str(TRIALS)),
-    SHORT_PAPER: ("--trials", str(FEW)),
+    RACED: ("--trials", str(TRIALS)),
+    SHORT_RACED: ("--trials", str(FEW)),
     RANDOMS[0]: (*RANDOM, str(TRIALS)),
     RANDOMS[1]: (*RANDOM, str(MANY)),
     RANDOMS[2]: (*RANDOM, str(TRIALS), "--no-racing"),
@@ -59,9 +59,9 @@ search is elsewhere: every trial on all items. *first good*, *good for good*: co
 the decision was within 1 point of the known optimum for the first time, and from then on always. The
 truth is the mean over the 200 search items. Below 0: an allocation that fits the budget only by the
 lengths measured since, and so is not in the recorded landscape, is better than its optimum. The
-paper's initial trials compare models at equal cost, so the small ones draw 40 samples an item. The
-example begins with the two of five that draw the fewest, and the others race against these (`"initial":
-"raced"`); `paper start`: all five begin, and are most of what is drawn before the first good decision."""
+paper's initial trials compare models at equal cost, so the small ones draw 40 samples an item, and are
+most of what is drawn before the first good decision. `raced start`, the option `"initial": "raced"`:
+the two of five that draw the fewest begin, and the others race against these."""
 
 SAME_WORDS = """*until random is as good*: completions, over all seeds, after which the mean regret of
 random decisions was for the first time within half a point (one of the 200 items) of the mean final
@@ -123,10 +123,10 @@ def run(way: str, seed: int) -> Recorded:
 
 def _pipeline(way: str, folder: Path) -> Path:
     """Return the example's spec, or one in the folder that differs from it in how it begins."""
-    if way not in (PAPER, SHORT_PAPER):
+    if way not in (RACED, SHORT_RACED):
         return EXAMPLE / "pipeline.json"
     spec = json.loads((EXAMPLE / "pipeline.json").read_text("utf-8"))
-    spec["search"]["options"] = {"initial": "paper"}
+    spec["search"]["options"] = {"initial": "raced"}
     (folder / "pipeline.json").write_text(json.dumps(spec), "utf-8")
     shutil.copy(EXAMPLE / "items.jsonl", folder)
     return folder / "pipeline.json"
@@ -218,11 +218,11 @@ def page(found: Sequence[Live]) -> str:
             "",
             "| search | mean final regret, points | completions | until `random` is as good |",
             "| --- | --- | --- | --- |",
-            *(_as_good(found, way) for way in (OURS, SHORT, PAPER, SHORT_PAPER)),
+            *(_as_good(found, way) for way in (OURS, SHORT, RACED, SHORT_RACED)),
             "",
             *wrap(" ".join(SOON_WORDS.split()), 110),
             "",
-            f"| search | mean final regret, points | completions | {_named(OURS)} | {_named(PAPER)} |",
+            f"| search | mean final regret, points | completions | {_named(OURS)} | {_named(RACED)} |",
             "| --- | --- | --- | --- | --- |",
             *(_as_soon(found, way) for way in RANDOMS),
             "",
@@ -270,7 +270,7 @@ def _as_soon(found: Sequence[Live], way: str) -> str:
     theirs = [live for live in found if live.way == way]
     target, drawn = float(np.mean([live.final for live in theirs])), sum(live.drawn for live in theirs)
     cells = []
-    for ours in (OURS, PAPER):
+    for ours in (OURS, RACED):
         needed = until([live for live in found if live.way == ours], target, lasting=True)
         cells.append("never" if needed is None else f"{needed:,} [{1 - needed / drawn:.0%}]")
     return f"| {_named(way)} | {100 * target:.1f} | {drawn:,} | {' | '.join(cells)} |"

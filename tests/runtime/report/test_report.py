@@ -137,17 +137,24 @@ def test_equal_data_gives_an_equal_page():
 
 
 def test_every_text_of_a_user_is_escaped():
+    def evil(stage: str) -> str:
+        return f"{stage}{EVIL}$x$"
+
     models = (*SPEC.models, replace(SPEC.models[0], name=EVIL))
     stages = tuple(
-        replace(stage, name=f"{stage.name}{EVIL}$x$", models=(*stage.models, EVIL)) for stage in SPEC.stages
+        replace(s, name=evil(s.name), needs=tuple(map(evil, s.needs)), models=(*s.models, EVIL))
+        for s in SPEC.stages
     )
-    spec = replace(SPEC, name=EVIL, description=EVIL, models=models, stages=stages, digest=EVIL)
+    objective = replace(SPEC.objective, stage=evil(SPEC.objective.stage))
+    spec = replace(
+        SPEC, name=EVIL, description=EVIL, models=models, stages=stages, objective=objective, digest=EVIL
+    )
     proposals = [replace(r.proposal, reason=EVIL, source=EVIL) for r in RESULTS]
     named = [
         replace(
             p,
             allocation=replace(
-                p.allocation, stages=tuple((f"{s}{EVIL}$x$", replace(c, model=EVIL)) for s, c in p.allocation)
+                p.allocation, stages=tuple((evil(s), replace(c, model=EVIL)) for s, c in p.allocation)
             ),
         )
         for p in proposals
