@@ -7,17 +7,13 @@ item evaluations are counted as they are submitted, and priced as planned.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from time import perf_counter
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from agenttts.compiler.allocation import Allocation
 from agenttts.compiler.plan import Plan
-from agenttts.compiler.space import Space
 from agenttts.runtime.agent.counsel import Agent
-from agenttts.runtime.agent.dialogue import Reply, Talk
-from agenttts.runtime.agent.searchers import Talker
 from agenttts.runtime.blocks import TrialOutcome
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.control import run_search
@@ -26,15 +22,13 @@ from agenttts.runtime.decision import Decision
 from agenttts.runtime.executor import Progress
 from agenttts.runtime.listening import Silent
 from agenttts.runtime.outcome import SearchOutcome
-from agenttts.runtime.records import Archive, Guideline, Item, Proposal, TrialResult, TrialState
-from agenttts.runtime.search.protocol import Searcher
-from agenttts.runtime.search.registry import create_searcher
+from agenttts.runtime.records import Archive, Item, TrialResult, TrialState
+from agenttts.runtime.stopwatch import Stopwatch, timed
 from agenttts.runtime.store.journal import Kind
 from agenttts.runtime.tracking import SearchRecord
 from agenttts.runtime.watch import Waiting
 from agenttts.spec.model import Json, Limits, PipelineSpec
 
-_T = TypeVar("_T")
 TARGET = 0.01
 """The true regret at which a search counts as having arrived: one point."""
 
@@ -185,7 +179,7 @@ def simulate(
     """
     spec = replace(world.spec, search=replace(world.spec.search, limits=Limits(), **search))
     chosen = tuple(items if items is not None else world.items[: spec.search.items])
-    executor, stopwatch = SimulatedExecutor(world), _Stopwatch()
+    executor, stopwatch = SimulatedExecutor(world), Stopwatch()
     watcher = _Watcher(world, spec, executor)
     outcome = run_search(
         SearchContext(
@@ -196,7 +190,7 @@ def simulate(
             further=tuple(Item(item, {}) for item in further),
             executor=executor,
             journal=journal or MemoryLog(),
-            build=lambda space: _timed(spec, space, stopwatch),
+            build=lambda space: timed(spec, space, stopwatch),
             record=SearchRecord("simulated", spec.name, spec.digest, ""),
             listener=watcher,
             agent=mind,
@@ -211,66 +205,6 @@ def regret(world: World, true: float) -> float:
     """Return what a true score lacks to the world's optimum."""
     sign = 1.0 if world.spec.objective.direction == "maximize" else -1.0
     return sign * (world.optimum - true)
-
-
-@dataclass(slots=True)
-class _Stopwatch:
-    seconds: float = 0.0
-
-    def time(self, call: Callable[[], Any]) -> Any:
-        began = perf_counter()
-        try:
-            return call()
-        finally:
-            self.seconds += perf_counter() - began
-
-
-def _timed(spec: PipelineSpec, space: Space, stopwatch: _Stopwatch) -> Searcher:
-    """Return the searcher of the spec with every call timed; building it is deciding too."""
-    search = spec.search
-    searcher: Searcher = stopwatch.time(
-        lambda: create_searcher(search.searcher, spec, space, space.lengths, search.seed, search.options)
-    )
-    return _TimedTalker(searcher, stopwatch) if isinstance(searcher, Talker) else _Timed(searcher, stopwatch)
-
-
-class _Timed:
-    """A searcher whose calls are timed."""
-
-    def __init__(self, searcher: Searcher, stopwatch: _Stopwatch) -> None:
-        self._searcher, self._stopwatch = searcher, stopwatch
-
-    def ask(self, archive: Archive, count: int) -> tuple[Proposal, ...]:
-        proposals: tuple[Proposal, ...] = self._stopwatch.time(lambda: self._searcher.ask(archive, count))
-        return proposals
-
-    def tell(self, archive: Archive) -> tuple[Guideline, ...]:
-        guidelines: tuple[Guideline, ...] = self._stopwatch.time(lambda: self._searcher.tell(archive))
-        return guidelines
-
-
-class _TimedTalker(_Timed):
-    """A searcher of dialogues whose own part in them is timed."""
-
-    def __init__(self, searcher: Talker, stopwatch: _Stopwatch) -> None:
-        super().__init__(searcher, stopwatch)
-        self._talker = searcher
-
-    def asking(self, archive: Archive, count: int) -> Talk[tuple[Proposal, ...]]:
-        return (yield from self._led(self._talker.asking(archive, count)))
-
-    def telling(self, archive: Archive) -> Talk[tuple[Guideline, ...]]:
-        return (yield from self._led(self._talker.telling(archive)))
-
-    def _led(self, talk: Talk[_T]) -> Talk[_T]:
-        reply: Reply | None = None
-        while True:
-            try:
-                ask = self._stopwatch.time(lambda: next(talk) if reply is None else talk.send(reply))  # noqa: B023
-            except StopIteration as end:
-                value: _T = end.value
-                return value
-            reply = yield ask
 
 
 @dataclass

@@ -45,13 +45,13 @@ class Chain:
         deviations = dict[int, Array]()
         for place, process in self.stages.items():
             found = process.predict(codes)
-            before = self.coder.before[place]
-            handed = _handed(self.coder, process, before, codes, found.mean, deviations)
+            before = self.coder.behind(self.coder.before[place], deviations)
+            handed = _handed(process, before, codes, found.mean, deviations)
             deviations[place] = np.sqrt(np.maximum(found.variance, 0.0) + handed)
             codes = codes.with_quality(place, found.mean)
         found = self.objective.predict(codes)
-        inputs = self.coder.inputs
-        handed = _handed(self.coder, self.objective, inputs, codes, found.mean, deviations)
+        before = self.coder.behind(self.coder.inputs, deviations)
+        handed = _handed(self.objective, before, codes, found.mean, deviations)
 
         def column(place: int) -> Array:
             own = found.column(place)
@@ -90,16 +90,11 @@ def fit_chain(coder: Coder, known: Scored, seen: Sequence[Seen], settings: Setti
 
 
 def _handed(
-    coder: Coder,
-    process: Process,
-    inputs: Sequence[int],
-    codes: Codes,
-    means: Array,
-    deviations: Mapping[int, Array],
+    process: Process, before: Sequence[int], codes: Codes, means: Array, deviations: Mapping[int, Array]
 ) -> Array:
-    """Return the variance that a stage inherits from those that it hangs on."""
+    """Return the variance that a stage inherits from those before it whose quality is predicted."""
     total = np.zeros_like(means)
-    for place in coder.behind(inputs, deviations):
+    for place in before:
         if place in deviations:
             shifted = codes.with_quality(place, codes.quality[:, place] + deviations[place])
             total += (process.means(shifted) - means) ** 2

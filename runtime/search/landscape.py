@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from agenttts.compiler.allocation import Allocation
-from agenttts.runtime.search.chain import Chain, Seen, fit_chain
+from agenttts.runtime.search.chain import LENGTHS, Chain, Seen, fit_chain
 from agenttts.runtime.search.ease import Scores
 from agenttts.runtime.search.likeness import Array, Coder
 from agenttts.runtime.search.process import (
@@ -28,7 +28,6 @@ from agenttts.runtime.search.process import (
 )
 
 MOST_POINTS = 128
-LENGTHS = (1.6, 3.2)  # of log samples
 SETTINGS = Settings(deviations=(0.06, 0.12, 0.25), noises=(0.3, 1.0))
 CLEARLY = 2.0  # by how much the chain's log likelihood must be higher: it is believed to know a lot
 
