@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from agenttts.runtime.faults.asked import Asked, RefusedError
+from agenttts.runtime.faults.asked import Asked, RefusedError, quota_of
 from agenttts.runtime.faults.delivery import cut_off, send, send_fated
 from agenttts.runtime.faults.documents import fault_body, retry_headers
 from agenttts.runtime.faults.fate import Fate, RetryAfter
@@ -39,6 +39,7 @@ def create_app(state: State, key: Secret | None = None) -> web.Application:
             web.post("/v1/chat/completions", _complete),
             web.get("/v1/models", _models),
             web.get("/stats", _stats),
+            web.put("/quota", _quota),
             web.get("/healthz", _health),
         ]
     )
@@ -101,6 +102,14 @@ async def _stats(request: web.Request) -> web.Response:
     if "text/html" in request.headers.get("Accept", ""):
         return web.Response(text=page(document), content_type="text/html")
     return web.json_response(document)
+
+
+async def _quota(request: web.Request) -> web.StreamResponse:
+    try:
+        request.app[STATE].quota = quota_of(_decoded(await request.read()))
+    except RefusedError as refused:
+        return await _refuse(request, refused)
+    return web.json_response({"completions": request.app[STATE].quota})
 
 
 async def _health(_request: web.Request) -> web.Response:

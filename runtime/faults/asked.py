@@ -83,6 +83,19 @@ def read_request(body: object) -> Asked:
     )
 
 
+def quota_of(body: object) -> int | None:
+    """Return what a decoded body sets as the quota, None for none.
+
+    Raises:
+        RefusedError: if it does not say.
+    """
+    if not isinstance(body, dict) or "completions" not in body:
+        raise _bad(
+            "The body must be a JSON object with 'completions': a number of samples, or null for no quota."
+        )
+    return _integer(body, "completions", 0, 2**63)
+
+
 def _model(body: Mapping[str, Any]) -> str:
     model = body.get("model")
     if not isinstance(model, str):

@@ -44,7 +44,10 @@ class Made:
 
 
 class State:
-    """One server's memory. Requests enter through `admit`, and `leave` when their reply is over."""
+    """One server's memory. Requests enter through `admit`, and `leave` when their reply is over.
+
+    quota: at how many completed samples requests are refused until it is raised; None: never.
+    """
 
     def __init__(
         self, provider: Provider, sleep: Sleep = asyncio.sleep, clock: Callable[[], float] = time.monotonic
@@ -52,6 +55,7 @@ class State:
         """Start with empty books."""
         self.provider, self.sleep = provider, sleep
         mood = provider.mood
+        self.quota: int | None = None
         self.nameless = Account()
         self.accounts = {name: Account(model.price) for name, model in mood.models.items()}
         self._gates = {
@@ -74,6 +78,7 @@ class State:
         try:
             if key is not None and self._key(key, asked).fingerprint != asked.fingerprint:
                 raise RefusedError("key_reused", 422, "This Idempotency-Key was used for another request.")
+            self._check_quota()
             self._gates[asked.model].enter()
         except RefusedError as refused:
             account.outcomes[refused.kind] += 1
@@ -82,6 +87,14 @@ class State:
         fate = self.provider.fate(asked, self._attempts[asked.fingerprint], next(self._ordinals))
         account.outcomes[fate.kind] += 1
         return fate
+
+    def _check_quota(self) -> None:
+        """Refuse once as many samples are completed as the quota says; requests in flight add a few to it."""
+        completed = sum(account.completed for account in self.accounts.values())
+        if self.quota is not None and completed >= self.quota:
+            message = f"Quota reached: {completed} of {self.quota} samples are completed."
+            wait_s = self.provider.mood.faults.retry_after_s
+            raise RefusedError("over_quota", 429, message, "rate_limit_exceeded", wait_s)
 
     def leave(self, asked: Asked) -> None:
         """Let a request out."""

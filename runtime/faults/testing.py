@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,14 @@ class FaultServer(ThreadedServer):
 
     async def _stats(self) -> dict[str, Any]:
         return self._state.document()
+
+
+def set_quota(endpoint: Endpoint, completions: int | None) -> None:
+    """Let a fault server refuse all requests once it has completed so many samples; None: no more."""
+    body = json.dumps({"completions": completions}).encode()
+    url = endpoint.base_url.removesuffix("/v1") + "/quota"
+    with urllib.request.urlopen(urllib.request.Request(url, body, method="PUT"), timeout=10):
+        pass
 
 
 def fault_server(

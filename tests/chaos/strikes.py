@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 EARLIEST, LATEST = 0.02, 0.93
+CEILING = 0.94
+"""So far a search comes at most before its last kill."""
 AFTERSHOCKS = 0.3
 """So many kills follow the one before by time and not by progress: they meet what is just being restarted."""
 PAUSE_S, AFTERSHOCK_S = 0.3, 2.5
@@ -33,6 +35,13 @@ def plan_strikes(targets: Sequence[str], count: int, seed: int) -> tuple[Strike,
         else:
             strikes.append(Strike(target, share, chance.expovariate(1 / PAUSE_S)))
     return tuple(strikes)
+
+
+def ceilings(strikes: Sequence[Strike]) -> tuple[float, ...]:
+    """Return the share of its samples at which a search waits for each kill: where the next is due."""
+    shares = [strike.share for strike in strikes]
+    later = ((share for share in shares[n:] if share > own) for n, own in enumerate(shares))
+    return tuple(next(following, CEILING) for following in later)
 
 
 def _turns(targets: Sequence[str], count: int, chance: random.Random) -> list[str]:

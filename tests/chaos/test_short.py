@@ -28,6 +28,6 @@ def test_no_kill_and_no_fault_changes_an_answer_or_draws_a_sample_twice(
     outcome = Arena(tmp_path, postgres_server).run(case, KILLS)
     assert outcome.wrong == ()
     kills = outcome.storm.kills
-    assert kills.total() >= 5  # the slower the machine starts Ray, the more is done before the later strikes
+    assert kills.total() == KILLS  # the endpoint waits for each, however slowly the machine starts Ray
     assert set(kills) == {"controller", "worker", "head", "driver", "postgres"}
     assert outcome.storm.stats["replayed"] > 0

@@ -220,3 +220,30 @@ def test_keys_are_in_no_log_and_no_count(caplog):
     assert b"sk-right-canary" not in echo
     assert "refused: unauthorized" in caplog.text
     assert "canary" not in caplog.text + counts
+
+
+def test_a_quota_refuses_what_comes_after_it_until_it_is_raised():
+    async def talk(session, state):
+        async def quota(completions):
+            async with session.put("/quota", json={"completions": completions}) as reply:
+                return await reply.json()
+
+        said = [await quota(1)]
+        statuses = [(await post(session, {**BODY, "seed": seed}))[0] for seed in (1, 2)]
+        said.append(await quota(None))
+        statuses.append((await post(session, {**BODY, "seed": 2}))[0])
+        return said, statuses, state.document()["outcomes"]
+
+    said, statuses, outcomes = serve(talk)
+    assert said == [{"completions": 1}, {"completions": None}]
+    assert statuses == [200, 429, 200]
+    assert outcomes == {"ok": 2, "over_quota": 1}
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"completions": -1}', b'{"completions": "all"}'])
+def test_a_quota_that_is_none_is_refused_and_changes_nothing(body):
+    async def talk(session, state):
+        async with session.put("/quota", data=body) as reply:
+            return reply.status, (await reply.json())["error"]["type"], state.quota
+
+    assert serve(talk) == (400, "invalid_request_error", None)
