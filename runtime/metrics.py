@@ -45,7 +45,7 @@ def exact_match(output: Json, gold: Json) -> float | None:
     gold: a text, a number, or a list of aliases; an empty list is no gold.
     Source: exact match of SQuAD (Rajpurkar et al. 2016), maximum over the answers.
     """
-    found = normalise_answer(text_of(output))
+    found = normalise_answer(text_of(_number(output)))
     return _best(float(found == alias) for alias in _aliases(gold))
 
 
@@ -56,7 +56,7 @@ def contains(output: Json, gold: Json) -> float | None:
     too. Source: the containment reading of exact match in knowledge-graph question answering (Xu et al.,
     "Generate-on-Graph", EMNLP 2024), in one direction only: an output shorter than the gold does not count.
     """
-    found = normalise_answer(text_of(output))
+    found = normalise_answer(text_of(_number(output)))
     return _best(float(f" {alias} " in f" {found} " if alias else not found) for alias in _aliases(gold))
 
 
@@ -66,7 +66,7 @@ def token_f1(output: Json, gold: Json) -> float | None:
     Words count as often as they occur. No words on both sides is 1, on one side 0 (as in SQuAD 2.0).
     Source: Rajpurkar et al. 2016; for empty answers Rajpurkar et al., "Know What You Don't Know" (ACL 2018).
     """
-    words = normalise_answer(text_of(output)).split()
+    words = normalise_answer(text_of(_number(output))).split()
     return _best(_bag_f1(words, alias.split()) for alias in _aliases(gold))
 
 
@@ -85,7 +85,12 @@ def set_f1(output: Json, gold: Json) -> float | None:
 
 def _aliases(gold: Json) -> list[str]:
     values = gold if isinstance(gold, list) else [gold]
-    return [normalise_answer(text_of(value)) for value in values if value is not None]
+    return [normalise_answer(text_of(_number(value))) for value in values if value is not None]
+
+
+def _number(value: Json) -> Json:
+    """Return a whole number without its `.0`, of which the normalisation would make another number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _best(scores: Iterator[float]) -> float | None:

@@ -23,6 +23,8 @@ MARKER = re.compile(r"\bTODO\b|\bFIXME\b|^\W*(?i:todo|fixme)\b")
 """In a comment or docstring: the marker in capitals anywhere, or in any case at the line's beginning."""
 FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
 OWN_NAMES = frozenset({*dir(builtins), "__file__", "__name__", "__doc__", "__builtins__", "__annotations__"})
+CLASS_NAMES = frozenset({"__class__", "__module__", "__qualname__"})
+"""Names that there are inside of classes only."""
 EXTRA_NAMES = frozenset({"exit", "quit"})
 """Names that `site` adds to the interpreter; they are there in a program that is run."""
 Unreadable = (SyntaxError, ValueError, RecursionError, MemoryError)
@@ -61,13 +63,24 @@ def files_of(program: Json) -> dict[str, str]:
 
 
 def fenced(text: str) -> str | None:
-    """Return the longest fenced block of a reply, the rest of the text where a fence is not closed.
+    """Return the longest fenced block of Python in a reply, the rest of the text where a fence is not closed.
 
-    None where there is no fence. Blocks that name another language than Python count only if no other does.
+    None where there is no fence. Blocks that name no language count only if none names Python, and those
+    that are Python first: replies often end with what the program prints. Other languages come last.
     """
     blocks = [(language.lower(), body) for language, body in FENCE.findall(text)]
-    python = [body for language, body in blocks if language in ("python", "python3", "py", "")]
-    return max(python or [body for _, body in blocks], key=len, default=None)
+    named = [body for language, body in blocks if language in ("python", "python3", "py")]
+    nameless = [body for language, body in blocks if not language]
+    python = [body for body in nameless if _compiles(body)]
+    return max(named or python or nameless or [body for _, body in blocks], key=len, default=None)
+
+
+def _compiles(text: str) -> bool:
+    try:
+        parsed(text)
+    except Unreadable:
+        return False
+    return True
 
 
 def faults(files: Mapping[str, str]) -> tuple[Fault, ...]:
@@ -184,8 +197,9 @@ def _modules(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def _unknown_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Yield names that are read and bound nowhere in the file: certain mistakes, not all of them."""
-    bound, read, star = set(OWN_NAMES | EXTRA_NAMES), list[ast.Name](), False
+    bound, read, star = set(OWN_NAMES | EXTRA_NAMES | CLASS_NAMES), list[ast.Name](), False
     for node in ast.walk(tree):
+        bound.update(parameter.name for parameter in getattr(node, "type_params", ()))  # from Python 3.12 on
         match node:
             case ast.Name(ctx=ast.Load()):
                 read.append(node)

@@ -9,15 +9,21 @@ import base64
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from agenttts.runtime.values import JSON_DECODER
 from agenttts.spec.model import Json
+
+
+class RepeatedError(ValueError):
+    """Two columns have one name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +86,32 @@ def _object(value: Json, where: str) -> dict[str, Json]:
 
 def _csv(content: bytes) -> Iterator[Row]:
     """Read every cell as text: a column of digits may be codes with leading zeros."""
-    reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+    reader = csv_reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
     try:
         header = next(reader, [])
+        check_header(header)
         for number, cells in enumerate(reader, 1):
             if cells:
                 yield Row(number, _named(header, cells, number))
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num} is not CSV: {error}.") from error
+
+
+def csv_reader(text: IO[str]) -> Any:
+    """Return a strict reader of CSV, whose cells may be of any length: passages are long."""
+    csv.field_size_limit(sys.maxsize)
+    return csv.reader(text, strict=True)
+
+
+def check_header(header: Sequence[str]) -> None:
+    """Refuse two columns of one name, of which one would be lost.
+
+    Raises:
+        RepeatedError: naming them.
+    """
+    repeated = sorted(name for name, count in Counter(header).items() if name and count > 1)
+    if repeated:
+        raise RepeatedError(f"the header names {', '.join(map(repr, repeated))} more than once.")
 
 
 def _named(header: list[str], cells: list[str], number: int) -> dict[str, Json]:

@@ -11,11 +11,12 @@ import click
 
 from agenttts.runtime.cli import common
 from agenttts.runtime.cli.init_questions import OWN, Ask, Wish, files_of, pairs
+from agenttts.runtime.faults.config import ConfigError
 from agenttts.runtime.scaffolding.own_data import OwnDataError
 from agenttts.runtime.scaffolding.steps import held_up, next_steps
 from agenttts.runtime.scaffolding.templates import SIMULATION, SPEC, templates
 from agenttts.runtime.scaffolding.writing import laid_out, taken, write_all
-from agenttts.runtime.simulated import all_items
+from agenttts.runtime.simulated import all_items, read_simulated
 
 
 @click.command()
@@ -59,6 +60,8 @@ def init(
         name, files = files_of(wish, Ask(yes))
     except OwnDataError as error:
         raise common.Stop(f"init: {error}", common.Exit.MISTAKE) from None
+    if data is not None or name == OWN:
+        files = _fitting(files)
     _write(folder, files, force)
     _say(folder, name, files, as_json)
 
@@ -70,6 +73,31 @@ def _list(as_json: bool) -> None:
         return
     for name, words in {**found, OWN: "Answer a question, with your own items and models."}.items():
         click.echo(f"{name:<24}{words}")
+
+
+def _fitting(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the files without a simulation that items lack something for, and say so.
+
+    Raises:
+        Stop: if it does not fit though the items lack nothing: something in them is wrong.
+    """
+    if SIMULATION not in files:
+        return files
+    with laid_out(files) as place:
+        loaded = common.read_spec(place / SPEC)
+        if loaded.spec is None or loaded.problems:
+            return files  # which the check of all files says better
+        items = list(all_items(common.read_items(loaded)))
+        try:
+            read_simulated(place / SIMULATION, loaded.spec, items)
+        except ConfigError as error:
+            why = " ".join(dict.fromkeys(problem.what for problem in error.problems))
+            if not any(value in (None, "") for item in items for value in item.fields.values()):
+                what = f"init: your items: {why} Correct their file."
+                raise common.Stop(what, common.Exit.MISTAKE) from None
+            click.echo(f"left out {SIMULATION}, which does not fit your items: {why}", err=True)
+            return {name: content for name, content in files.items() if name != SIMULATION}
+    return files
 
 
 def _write(folder: Path, files: Mapping[str, bytes], force: bool) -> None:

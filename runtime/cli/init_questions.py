@@ -36,6 +36,8 @@ OPTIONAL = {
 SHAPES: Mapping[str, Any] = {"passages": [""], "gold": [1]}
 URL = "http://localhost:8000/v1"
 MODELS = "small=8e9 large=70e9"
+FEWEST_PARAMETERS = 1e6
+"""Fewer are a slip: `7` for seven billion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def _adapted(template: Template, wish: Wish, ask: Ask) -> dict[str, bytes]:
     assert wish.data is not None
     rows, document = read_own(wish.data), template.document
     mapping = {field: _column(rows, field, field, wish, ask) for field in document["data"]["fields"]}
-    items, source = _source(rows, mapping, wish, template.first_item)
+    items, source = _source(rows, mapping, wish, template.first_item, template.gold)
     dropped = template.data_files | template.own_simulation
     kept = {path: content for path, content in template.files.items() if path not in dropped}
     specs = {path: _json(with_data(spec, wish.name, source)) for path, spec in template.specs.items()}
@@ -135,19 +137,21 @@ def _own(wish: Wish, ask: Ask) -> dict[str, bytes]:
         mapping |= {field: column} if column else {}
     if "gold" in mapping and "passages" not in mapping:
         raise OwnDataError("the field 'gold' holds numbers of 'passages'. Map them too, or leave it out.")
-    items, source = _source(rows, mapping, wish, SHAPES)
+    items, source = _source(rows, mapping, wish, SHAPES, frozenset({"answer", "gold"}))
     by_field = [{field: row[column] for field, column in mapping.items()} for row in rows.rows]
     spec = drafted(wish.name, source, by_field, _endpoint(wish, ask))
     return {SPEC: _json(spec), ITEMS: items, SIMULATION: _json(simulation(spec))}
 
 
 def _source(
-    rows: Rows, mapping: Mapping[str, str], wish: Wish, model: Mapping[str, Any]
+    rows: Rows, mapping: Mapping[str, str], wish: Wish, model: Mapping[str, Any], gold: frozenset[str]
 ) -> tuple[bytes, Source]:
-    """Return the items as a file's contents, and how a spec names them. model: an item of the right shape."""
+    """Return the items as a file's contents, and how a spec names them. model: an item of the right shape.
+    gold: fields that may be null.
+    """
     check_columns(rows, {**mapping, **({"id": wish.identity} if wish.identity else {})})
     identity = wish.identity or ("id" if "id" in rows.columns else None)
-    items, column = as_items(shaped(rows, mapping, model), identity)
+    items, column = as_items(shaped(rows, mapping, model, gold), identity)
     return items, Source(ITEMS, column, mapping, parts_of(len(rows.rows)))
 
 
@@ -173,8 +177,8 @@ def _size(name: str, text: str) -> float:
         size = float(text)
     except ValueError:
         size = 0.0
-    if not 1 <= size < float("inf"):
-        what = f"init: --model: {name}={text} has no number of parameters. Write e.g. {name}=8e9."
+    if not FEWEST_PARAMETERS <= size < float("inf"):
+        what = f"init: --model: {name}={text} is no model's number of parameters. Write e.g. {name}=8e9."
         raise common.Stop(what, common.Exit.MISTAKE)
     return size
 

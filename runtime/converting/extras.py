@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agenttts.runtime.converting.fields import MalformedError, member, text, texts
 from agenttts.runtime.converting.rows import FormatError, Row, read_rows
 from agenttts.runtime.values import JSON_DECODER
 from agenttts.spec.model import Json
+
+ID = ("id", "ID", "QuestionId")
+OF_THE_QUESTION = ("id", "question", "answers", "answer")
 
 
 def read_tools(path: Path) -> tuple[Mapping[str, Json], ...]:
@@ -39,13 +43,26 @@ def read_aliases(path: Path) -> dict[str, list[str]]:
         OSError: if the file cannot be read.
         FormatError: at the first line that is none.
     """
-    return {
-        text(row.values, "Q_id"): [
-            *texts(row.values.get("aliases") or [], "aliases"),
-            *texts(row.values.get("demonyms") or [], "demonyms"),
-        ]
-        for row in _sound(path, "Q_id")
-    }
+    found: dict[str, list[str]] = {}
+    for row in _sound(path, "Q_id"):
+        with _at(row):
+            names = [row.values.get(field) or [] for field in ("aliases", "demonyms")]
+            listed = [one for given in names for one in texts(_written(given), "aliases")]
+            found.setdefault(text(row.values, "Q_id"), []).extend(listed)
+    return found
+
+
+def _written(names: Json) -> Json:
+    """Return names without the empty ones, of which Wikidata has some."""
+    return [name for name in names if name != ""] if isinstance(names, list) else names
+
+
+@contextlib.contextmanager
+def _at(row: Row) -> Iterator[None]:
+    try:
+        yield
+    except MalformedError as error:
+        raise FormatError(f"{row.where}: {error}") from error
 
 
 def read_triples(path: Path) -> dict[str, Mapping[str, Json]]:
@@ -53,13 +70,16 @@ def read_triples(path: Path) -> dict[str, Mapping[str, Json]]:
 
     Raises:
         OSError: if the file cannot be read.
-        FormatError: at the first row that has no id.
+        FormatError: at the first row that has no id, or one that was there before.
     """
-    found = {text(row.values, "id", "ID", "QuestionId"): row.values for row in _sound(path, "id")}
-    return {
-        identity: {k: v for k, v in values.items() if k not in ("id", "question", "answers", "answer")}
-        for identity, values in found.items()
-    }
+    found: dict[str, Mapping[str, Json]] = {}
+    for row in _sound(path, "id"):
+        with _at(row):
+            identity = text(row.values, *ID)
+            if identity in found:
+                raise MalformedError(f"the id {identity!r} was there before: one of the two would be lost")
+        found[identity] = {k: v for k, v in row.values.items() if k not in OF_THE_QUESTION}
+    return found
 
 
 def _sound(path: Path, name: str) -> list[Row]:

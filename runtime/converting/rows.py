@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from agenttts.runtime.sources import plain
+from agenttts.runtime.sources import RepeatedError, check_header, csv_reader, plain
 from agenttts.runtime.values import JSON_DECODER
 from agenttts.spec.model import Json
 
@@ -74,17 +74,26 @@ def _array(file: IO[str]) -> Iterator[Row | Fault]:
     text, at, number = "", 0, 0
     while True:
         at = _match_end(text, at)
+        if text[at : at + 1] == "]":
+            _check_end(text[at + 1 :], file)
+            return
         value, end = _decoded(text, at, number)
         if end is None or end == len(text):  # a number or an element may go on in what was not read yet
             more = file.read(max(CHUNK, len(text)))
-            if not more and text[at : at + 1] == "]":
-                return
             if not more:
                 raise FormatError(f"array index {number}: the JSON is broken from here on")
             text, at = text[at:] + more, 0
             continue
         yield _row(f"array index {number}", value)
         at, number = end, number + 1
+
+
+def _check_end(rest: str, file: IO[str]) -> None:
+    """See that nothing comes after an array: a second one would be lost."""
+    while not (more := rest.strip()) and (rest := file.read(CHUNK)):
+        pass
+    if more:
+        raise FormatError(f"after the array's end comes {more[:40]!r}: one file must be one JSON value")
 
 
 def _match_end(text: str, at: int) -> int:
@@ -158,9 +167,10 @@ def _row(where: str, value: Json) -> Row | Fault:
 
 def _csv(path: Path) -> Iterator[Row | Fault]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        header = [name.strip().lower() for name in next(reader, [])]
+        reader = csv_reader(file)
         try:
+            header = [name.strip().lower() for name in next(reader, [])]
+            check_header(header)
             for cells in reader:
                 where = f"line {reader.line_num}"
                 if len(cells) == len(header):
@@ -169,6 +179,8 @@ def _csv(path: Path) -> Iterator[Row | Fault]:
                     yield Fault(where, f"{len(cells)} cells, but the header has {len(header)}")
         except csv.Error as error:
             raise FormatError(f"line {reader.line_num}: not CSV: {error}") from error
+        except RepeatedError as error:
+            raise FormatError(str(error)) from error
 
 
 def _parquet(path: Path) -> Iterator[Row | Fault]:

@@ -58,10 +58,14 @@ def _facts(values: Mapping[str, Json]) -> tuple[list[Triple], list[Triple]]:
     facts = [_triple(one) for one in listed]
     gold = _gold(values, facts, listed)
     if not gold:
-        raise MalformedError(
-            "no crucial triples and no entities to find them by: selecting could not be scored"
-        )
+        raise MalformedError(f"{_why_none(values)}: selecting could not be scored")
     return list(dict.fromkeys([*facts, *gold])), gold
+
+
+def _why_none(values: Mapping[str, Json]) -> str:
+    if values.get("q_entity") and values.get("a_entity"):
+        return "no crucial triples, and no path of triples joins 'q_entity' and 'a_entity'"
+    return "no crucial triples and no entities to find them by"
 
 
 def _gold(values: Mapping[str, Json], facts: list[Triple], listed: list[Json]) -> list[Triple]:

@@ -29,15 +29,16 @@ FAMILIES = (1, 2, 10, 16)
 """Kinds of sockets that a namespace of its own cuts off: unix, both internets, netlink. Not so vsock."""
 ALIKE = (425, 426, 427, 428, 429, 430, 431, 432, 433, 438, 442, 447)
 """io_uring, the newer calls that mount, pidfd_getfd, memfd_secret: they have the same numbers everywhere."""
-REFUSED: dict[str, tuple[int, int, int, str]] = {
-    # AUDIT_ARCH, clone, socket, then: unshare setns mount umount2 pivot_root chroot ptrace process_vm_readv
-    # process_vm_writev kcmp add_key request_key keyctl bpf perf_event_open userfaultfd open_by_handle_at
-    # kexec_load init_module delete_module finit_module personality move_pages syslog acct quotactl, and those
-    # that hold memory which counts for no process: memfd_create shmget msgget semget
+REFUSED: dict[str, tuple[int, int, int, int, str]] = {
+    # AUDIT_ARCH, clone, socket, prlimit64, then: unshare setns mount umount2 pivot_root chroot ptrace
+    # process_vm_readv process_vm_writev kcmp add_key request_key keyctl bpf perf_event_open userfaultfd
+    # open_by_handle_at kexec_load init_module delete_module finit_module personality move_pages syslog acct
+    # quotactl, and those that hold memory which counts for no process: memfd_create shmget msgget semget
     "x86_64": (
         0xC000003E,
         56,
         41,
+        302,
         "272 308 165 166 155 161 101 310 311 312 248 249 250 321 298 323 304 246 175 176 313 135 279 103 "
         "163 179 319 29 68 64",
     ),
@@ -45,11 +46,14 @@ REFUSED: dict[str, tuple[int, int, int, str]] = {
         0xC00000B7,
         220,
         198,
+        261,
         "97 268 40 39 41 51 117 270 271 272 217 218 219 280 241 282 265 104 105 106 273 92 239 116 89 60 "
         "279 194 186 190",
     ),
 }
 """System calls that a program has no use for, and that most ways out of a sandbox went through."""
+MOST_DESCRIPTORS = 1 << 20
+"""The kernel's own limit, unless somebody has raised it."""
 SETTLE_S = 2.0
 """So long the pipes of killed processes may take to close."""
 
@@ -83,7 +87,7 @@ def run(job: dict[str, Any], told: int) -> dict[str, Any]:
     pipes = [os.pipe(), os.pipe()]
     pid = os.fork()
     if pid == 0:
-        become(job, standing, [ends[1] for ends in pipes])
+        become(job, standing, [ends[1] for ends in pipes], told)
     for end in (standing, *(ends[1] for ends in pipes)):
         os.close(end)
     ended, texts = watch(pid, [ends[0] for ends in pipes], told, job["limits"])
@@ -92,13 +96,14 @@ def run(job: dict[str, Any], told: int) -> dict[str, Any]:
     return {**ended, "stdout": out, "stderr": err}
 
 
-def become(job: dict[str, Any], standing: int, outputs: list[int]) -> None:
-    """Turn this process into the program; never returns."""
+def become(job: dict[str, Any], standing: int, outputs: list[int], told: int) -> None:
+    """Turn this process into the program, which gets none of our descriptors; never returns."""
     try:
         os.setsid()
         for target, end in enumerate((standing, *outputs)):
             os.dup2(end, target)
-        os.closerange(3, 1024)
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]  # -1 is no limit
+        os.closerange(3, max(told + 1, most if most >= 0 else MOST_DESCRIPTORS))
         os.chdir(job["folder"])
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.nice(5)
@@ -132,9 +137,11 @@ def confine(limits: dict[str, Any]) -> None:
 def refuse_calls(machine: str) -> None:
     """Let the kernel refuse (EPERM) the system calls of `REFUSED` from now on, and new rights by any way.
 
+    Limits can be set for oneself only: those of process 1, which reads what the program writes, would end it.
+
     Source of the program's form: the kernel's Documentation/userspace-api/seccomp_filter.rst.
     """
-    architecture, clone, socket, numbers = REFUSED[machine]
+    architecture, clone, socket, limit, numbers = REFUSED[machine]
     allow, deny, absent = 0x7FFF0000, 0x00050001, 0x00050026  # RET_ALLOW, RET_ERRNO | EPERM, | ENOSYS
     load, equal, above, any_bit, give = 0x20, 0x15, 0x35, 0x45, 0x06
     steps = [(load, 0, 0, 4), (equal, 1, 0, architecture), (give, 0, 0, deny), (load, 0, 0, 0)]
@@ -142,6 +149,7 @@ def refuse_calls(machine: str) -> None:
     for number in (*map(int, numbers.split()), *ALIKE):
         steps += [(equal, 0, 1, number), (give, 0, 0, deny)]
     steps += [(equal, 0, 1, 435), (give, 0, 0, absent)]  # clone3: libraries fall back to clone
+    steps += [(equal, 0, 3, limit), (load, 0, 0, 16), (equal, 1, 0, 0), (give, 0, 0, deny), (load, 0, 0, 0)]
     steps += [(equal, 0, 3, clone), (load, 0, 0, 16), (any_bit, 0, 1, NEW), (give, 0, 0, deny)]
     steps += [(load, 0, 0, 0), (equal, 0, 2 + len(FAMILIES), socket), (load, 0, 0, 16)]
     steps += [(equal, len(FAMILIES) - place, 0, family) for place, family in enumerate(FAMILIES)]

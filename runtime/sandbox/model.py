@@ -15,7 +15,10 @@ MAIN = "main.py"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 MOST_CHARACTERS = 1_000_000
 """Of all files together."""
-FAILED = re.compile(r"^Traceback \(most recent call last\):|^(?:Syntax|Indentation|Tab)Error: ", re.MULTILINE)
+FAILED = re.compile(
+    r"^(?: *\+ Exception Group )?Traceback \(most recent call last\):|^(?:Syntax|Indentation|Tab)Error: ",
+    re.MULTILINE,
+)
 """What Python writes when it gives up. A main file that does not compile is reported without a traceback."""
 
 

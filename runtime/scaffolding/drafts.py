@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from agenttts.compiler.cost_models import paper_amount
+from agenttts.compiler.cost_models import PAPER_OFFSET, paper_amount
 from agenttts.runtime.replies import estimate_tokens
 from agenttts.runtime.values import text_of
 from agenttts.spec.model import Json
@@ -119,9 +119,13 @@ def _model(name: str, at: Endpoint) -> dict[str, Any]:
 
 
 def _budget(stages: Sequence[Mapping[str, Any]], largest: float) -> dict[str, Any]:
-    """Return twice what one pass of the largest model costs, so that there is something to choose."""
-    passes = (paper_amount(largest, 1, *stage["tokens"].values()) for stage in stages)
-    return {"unit": "paper", "per_item": max(1, math.ceil(2 * sum(passes)))}
+    """Return twice the work of one pass of the largest model, so that there is something to choose.
+
+    The unit's offset is taken off first and once: it is no work. Of models so small that this is below 1,
+    the budget is 1, and leaves little to choose.
+    """
+    work = sum(paper_amount(largest, 1, *stage["tokens"].values()) - PAPER_OFFSET for stage in stages)
+    return {"unit": "paper", "per_item": max(1, math.ceil(2 * work + PAPER_OFFSET * len(stages)))}
 
 
 def _select(source: Source, items: Sequence[Mapping[str, Json]]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,19 +77,25 @@ def check_columns(rows: Rows, mapping: Mapping[str, str]) -> None:
             raise OwnDataError(f"{what}. It has {names(rows.columns)}. Give --field {field}=COLUMN.")
 
 
-def shaped(rows: Rows, mapping: Mapping[str, str], model: Mapping[str, Json]) -> Rows:
+def shaped(
+    rows: Rows, mapping: Mapping[str, str], model: Mapping[str, Json], gold: Collection[str] = ()
+) -> Rows:
     """Return the rows with values of the kind a template's own item has. Texts that hold JSON become lists,
     objects or numbers where those are wanted: a CSV file has nothing but text.
 
     Args:
         mapping: column by field. model: an item of the template, by field; fields it lacks may be anything.
+        gold: fields that may be null: their items are unscored.
     Raises:
         OwnDataError: if a value cannot be made so.
     """
     wanted = {column: type(model[field]) for field, column in mapping.items() if model.get(field) is not None}
+    spared = {mapping[field] for field in gold if field in mapping}
     changed = [
         {
-            name: _shaped(value, wanted.get(name), f"{rows.path}, row {number}, column {show(name)}")
+            name: value
+            if value is None and name in spared
+            else _shaped(value, wanted.get(name), f"{rows.path}, row {number}, column {show(name)}")
             for name, value in row.items()
         }
         for number, row in enumerate(rows.rows, 1)

@@ -48,6 +48,13 @@ class Template:
         return {name: document for name, document in found.items() if "stages" in document}
 
     @property
+    def gold(self) -> frozenset[str]:
+        """The fields that metrics compare with."""
+        metrics = (stage.get("metric") for stage in self.document["stages"])
+        options = (metric.get("options", {}) for metric in metrics if isinstance(metric, Mapping))
+        return frozenset(said["target"] for said in options if "target" in said)
+
+    @property
     def own_simulation(self) -> frozenset[str]:
         """The simulation, and the items it names, if it names any: it knows no others then."""
         tasks = json.loads(self.files.get(SIMULATION, b"{}")).get("tasks", ())

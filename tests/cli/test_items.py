@@ -167,3 +167,43 @@ def test_the_excerpts_convert_whole(
         golden = item.get("gold_chunks") or item.get("gold_triples") or []
         assert candidates is None or len(listed) == candidates
         assert all(1 <= place <= len(listed) for place in golden)
+
+
+HOP = {
+    "_id": "Q7",
+    "question": "Where?",
+    "answer": "Velt",
+    "answer_id": "Q1",
+    "type": "compositional",
+    "context": [["Ann", ["Ann lives in Velt."]], ["Bo", ["Bo rows."]]],
+    "supporting_facts": [["Ann", 0]],
+    "evidences": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "row", "what"),
+    [
+        ("2wikimultihopqa", "--aliases", {"Q_id": "Q1", "aliases": [7]}, "line 2: 'aliases' must be a text"),
+        ("webqsp", "--triples", {"id": None, "graph": [["a", "b", "c"]]}, "line 2: no 'id'"),
+        ("webqsp", "--triples", {"id": "Q1", "graph": []}, "line 2: the id 'Q1' was there before"),
+    ],
+)
+def test_a_bad_row_beside_the_data_is_named(
+    tmp_path: Path, run: Run, name: str, option: str, row: object, what: str
+) -> None:
+    lay_out(tmp_path, HOP)
+    (tmp_path / "more.jsonl").write_text(
+        f"{json.dumps({'Q_id': 'Q1', 'id': 'Q1'})}\n{json.dumps(row)}\n", "utf-8"
+    )
+    done = run("items", "convert", name, "rows.jsonl", "out.jsonl", option, "more.jsonl")
+    assert done.code == 2
+    assert f"more.jsonl: {what}" in done.err
+
+
+def test_empty_aliases_are_left_out(tmp_path: Path, run: Run) -> None:
+    lay_out(tmp_path, HOP)
+    (tmp_path / "more.jsonl").write_text('{"Q_id": "Q1", "aliases": ["", "Velt City"]}\n', "utf-8")
+    arguments = ("items", "convert", "2wikimultihopqa", "rows.jsonl", "out.jsonl", "--aliases", "more.jsonl")
+    assert run(*arguments).code == 0
+    assert json.loads((tmp_path / "out.jsonl").read_text("utf-8"))["answers"] == ["Velt", "Velt City"]

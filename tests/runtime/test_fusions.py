@@ -31,6 +31,7 @@ VALUES = st.lists(st.lists(st.integers(1, 6), max_size=5), min_size=1, max_size=
         ("set_vote", {}, ["a", "b", "b"], ["b"]),
         ("set_vote", {"min_share": 0.5}, [[1, 2], [2, 3], [2, 1]], [2, 1]),
         ("set_vote", {"min_share": 1}, [[1, 2], [2, 3]], [2]),
+        ("set_vote", {"min_share": 0.28}, [[1]] * 7 + [[2]] * 18, [2, 1]),
         ("set_vote", {"keep": "union"}, [[1, 2], [3, 2]], [2, 1, 3]),
     ],
 )

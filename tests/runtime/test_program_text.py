@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,6 +109,9 @@ def test_comments_and_docstrings_are_left_out_and_strings_are_kept():
         ("```json\n{}\n```", "{}\n"),
         ("```python\nprint(1)\nprint(2)", "print(1)\nprint(2)"),
         ("```python\nprint('```')\n```", "print('```')\n"),
+        ("```python\nprint('hi')\n```\nIt prints:\n```\nhi, and much more than that\n```", "print('hi')\n"),
+        ("```\nprint('hi')\n```\nIt prints:\n```\nhi, and much more than that\n```", "print('hi')\n"),
+        ("```\nx = = 1\n```\n```bash\npip install everything\n```", "x = = 1\n"),
     ],
 )
 def test_the_program_of_a_reply_is_its_longest_python_block(reply, block):
@@ -116,3 +121,13 @@ def test_the_program_of_a_reply_is_its_longest_python_block(reply, block):
 def test_what_is_no_program_is_refused():
     with pytest.raises(TypeError, match="got list"):
         files_of(["print(1)"])
+
+
+def test_names_of_classes_are_defined_inside_of_them():
+    text = "class A:\n    name = __qualname__\n    def of(self):\n        return __class__\nprint(A().of())"
+    assert faults({"main.py": text}) == ()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="type parameters came with Python 3.12")
+def test_type_parameters_are_names():
+    assert faults({"main.py": "def f[T](x: T) -> T:\n    return x\nprint(f(1))"}) == ()

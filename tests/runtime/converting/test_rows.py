@@ -66,10 +66,33 @@ def test_webqsps_object_is_unwrapped(tmp_path, text):
     assert read(tmp_path, text) == [Row("array index 0", {"a": 1})]
 
 
+@pytest.mark.parametrize("chunk", [1, 3, 1 << 20])
+@pytest.mark.parametrize("text", ['[{"a": 1}]\n[{"a": 2}]', '[{"a": 1}] oops', "[]\n\n,"])
+def test_what_comes_after_an_array_is_not_lost_in_silence(tmp_path, monkeypatch, text, chunk):
+    monkeypatch.setattr(module, "CHUNK", chunk)
+    with pytest.raises(FormatError, match="after the array's end comes"):
+        read(tmp_path, text)
+
+
+def test_white_space_after_an_array_is_nothing(tmp_path):
+    assert read(tmp_path, '[{"a": 1}]\n \n') == [Row("array index 0", {"a": 1})]
+
+
 @pytest.mark.parametrize("text", ['[{"a": 1}, {"a"', '[{"a": 1} {]', "<html>", '{"a":\n 1', '[{"a": NaN}]'])
 def test_a_file_that_breaks_off_is_refused(tmp_path, text):
     with pytest.raises(FormatError):
         read(tmp_path, text)
+
+
+def test_csv_cells_may_be_long(tmp_path):
+    assert read(tmp_path, f"a,b\n{'x' * 200_000},y\n", "rows.csv") == [
+        Row("line 2", {"a": "x" * 200_000, "b": "y"})
+    ]
+
+
+def test_csv_columns_of_one_name_are_refused(tmp_path):
+    with pytest.raises(FormatError, match="names 'b' more than once"):
+        read(tmp_path, "a,B,b\n1,2,3\n", "rows.csv")
 
 
 def test_csv_rows_with_too_few_cells_are_faults(tmp_path):

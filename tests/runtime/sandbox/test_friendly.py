@@ -80,6 +80,11 @@ def test_output_before_a_failure_is_kept_with_its_traceback(run):
     assert ended.stderr.splitlines()[-1] == "ZeroDivisionError: division by zero"
 
 
+def test_a_group_of_exceptions_counts_as_a_traceback(run):
+    ended = run("raise ExceptionGroup('several', [ValueError('one')])")
+    assert (ended.status, ended.traceback) == (1, True)
+
+
 def test_a_syntax_error_counts_as_a_traceback(run):
     ended = run("print(")
     assert ended.status == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -168,6 +169,47 @@ def test_it_has_no_descriptor_but_its_own_three(run):
                 pass
     """)
     assert ended.stdout == ""
+
+
+def test_it_has_none_of_the_many_that_a_server_may_have_open(run):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    opened = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    try:
+        ended = run("""
+            import os
+            for end in range(3, 4096):
+                try:
+                    os.write(end, b"mine")
+                    print(end)
+                except OSError:
+                    pass
+        """)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (ended.ended, ended.stdout) == ("exit", "")
+
+
+@pytest.mark.parametrize("what", ["AS", "CPU", "NOFILE", "FSIZE"])
+def test_limits_of_process_1_cannot_be_set(run, what):
+    ended = run(f"""
+        import resource, time
+        try:
+            resource.prlimit(1, resource.RLIMIT_{what}, (0, 0))
+            print("set")
+        except PermissionError:
+            pass
+        print("x" * 70000)
+        resource.prlimit(0, resource.RLIMIT_CORE, (0, 0))
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            print("y")
+        raise ValueError
+    """)
+    assert (ended.ended, ended.status, ended.traceback) == ("exit", 1, True)
+    assert "set" not in ended.stdout
 
 
 def test_limits_cannot_be_raised(run):
