@@ -34,7 +34,8 @@ def decide(spec: PipelineSpec, archive: Archive) -> Decision | None:
         rows = zip(ranked.results, ranked.losses, strict=True)
         open_to = [row for row in rows if affords(spec, known.get(row[0].number, row[0]))]
         results, losses = zip(*open_to or [(ranked.results[0], 0.0)], strict=True)
-        return choose(results, losses, search.tolerance, compared)
+        least = min(losses)  # of those that are left: what they lose to one that breaks the budget is no loss
+        return choose(results, [lost - least for lost in losses], search.tolerance, compared)
     chosen = choose([settled.winner], [0.0], search.tolerance, compared)
     return replace(chosen, leader=settled.leader, eligible=settled.eligible, in_finals=True)
 

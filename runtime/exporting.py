@@ -7,18 +7,22 @@ from dataclasses import replace
 
 from agenttts.runtime.agent.similar import FACT
 from agenttts.runtime.history import Event, History, replay
+from agenttts.runtime.racing import data_order
 from agenttts.runtime.recording import Searched, Trial, outcomes_of
 from agenttts.runtime.records import TrialResult
 from agenttts.runtime.searches import Recorded
 
 
 def what_was_searched(recorded: Recorded) -> Searched:
-    """Return what a recording says of its search. items: as the trials had them, in their order."""
+    """Return what a recording says of its search. items: as the data has them, so that a search on them
+    draws the same order again.
+    """
     facts, archive = recorded.facts, recorded.archive
     items, further = (
         tuple(dict.fromkeys(item for result in results for item in result.scores))
         for results in (archive.results, archive.finals)
     )
+    items = data_order(recorded.spec, items)
     digest, models = facts["data_digest"], recorded.simulation
     similar = tuple(facts.get(FACT, ()))
     return Searched(

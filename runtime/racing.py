@@ -81,7 +81,7 @@ def race(spec: PipelineSpec, items: Sequence[Item], archive: Archive, batch: int
     """
     if not spec.search.racing:
         return Race((tuple(items),))
-    order = tuple(generator(spec.search.seed, "racing").sample(tuple(items), len(items)))
+    order = tuple(items[place] for place in _places(spec, len(items)))
     known = Archive(tuple(r for r in archive.results if r.number < batch))
     incumbent = leader(known, spec.objective.direction)
     if incumbent is None:
@@ -94,6 +94,18 @@ def race(spec: PipelineSpec, items: Sequence[Item], archive: Archive, batch: int
         spec.objective.direction,
         spec.search.tolerance,
     )
+
+
+def data_order(spec: PipelineSpec, raced: Sequence[str]) -> tuple[str, ...]:
+    """Return the items of a search, given in the order of its trials, in that of its data."""
+    if not spec.search.racing:
+        return tuple(raced)
+    return tuple(item for _, item in sorted(zip(_places(spec, len(raced)), raced, strict=True)))
+
+
+def _places(spec: PipelineSpec, count: int) -> list[int]:
+    """Return which item, by its place in the data, comes first, second, and so on in every trial."""
+    return generator(spec.search.seed, "racing").sample(range(count), count)
 
 
 def looks(items: int) -> tuple[int, ...]:

@@ -32,6 +32,12 @@ OTHER_MODEL = 100.0
 """Distance between two models of a stage: beyond any number of samples."""
 
 
+MEASURED = (TrialState.COMPLETE, TrialState.INFEASIBLE)
+OTHER_WAY = (
+    "another version of agenttts decides otherwise, or trials that were running when it ended are missing"
+)
+
+
 class NotRecordedError(LookupError):
     """A search asked for what the recording does not hold."""
 
@@ -42,11 +48,16 @@ class NothingRecordedError(LookupError):
 
 @dataclass(frozen=True)
 class RecordedWorld:
-    """A recording to search in. nearest: answer what is missing by the nearest allocation that it holds."""
+    """A recording to search in.
+
+    nearest: answer what is missing by the nearest allocation that it holds. exact: it is the recorded search
+    itself that is to come out.
+    """
 
     recording: Recording
     spec: PipelineSpec
     nearest: bool = False
+    exact: bool = False
 
     @property
     def items(self) -> tuple[str, ...]:
@@ -63,10 +74,15 @@ class RecordedWorld:
         """The best true score among what is recorded and fits the budget."""
         space = Space.of(self.spec, Lengths.planned(self.spec))
         fitting = [t for t in self.trials.values() if t.planned_cost <= self._limit or t.allocation in space]
+        fitting = [t for t in fitting if self._affords(t)]
         known = [score for trial in fitting if (score := self._score(trial)) is not None]
         if not known:
             raise NothingRecordedError(f"no scored trial of the recording fits the budget {space.limit}.")
         return max(known) if self.spec.objective.direction == "maximize" else min(known)
+
+    def _affords(self, trial: RecordedTrial) -> bool:
+        """Say whether what a trial cost when it was recorded, where that is known, fits the budget of now."""
+        return trial.measured_cost is None or trial.measured_cost <= self._limit
 
     @cached_property
     def trials(self) -> Mapping[Allocation, RecordedTrial]:
@@ -115,11 +131,13 @@ class RecordedWorld:
         return trial is not None and (not trial.rows or all(item in trial.rows for item in items))
 
     def _score(self, trial: RecordedTrial) -> float | None:
-        """Return the true score of a trial that counts: complete, with enough of the items."""
+        """Return the true score of a trial that counts: measured, with enough of the items. One that broke
+        the recorded budget counts: another budget may allow it.
+        """
         rows = [trial.rows[item] for item in self.items if item in trial.rows]
         values = self.recording.scores[self.spec.objective.stage][rows]
         scored = values[~np.isnan(values)]
-        if trial.state is not TrialState.COMPLETE or len(scored) < LEAST_COVERAGE * len(self.items):
+        if trial.state not in MEASURED or len(scored) < LEAST_COVERAGE * len(self.items):
             return None
         return float(scored.mean())
 
@@ -127,10 +145,15 @@ class RecordedWorld:
         trial = self.trials.get(allocation)
         known = "is not in the recording" if trial is None else "is recorded on other items"
         space = Space.of(self.spec, Lengths.planned(self.spec))
-        return (
+        what = (
             f"{allocation.key} (on {len(items)} items) {known}, which holds {len(self.trials)} allocations; "
-            f"about {space.count()} are feasible. Replay the searcher, seed and budget that were recorded, "
-            "record every allocation, or allow --nearest."
+        )
+        what += f"about {space.count()} are feasible."
+        if self.exact:
+            return f"{what} The search took another way than the recorded one; {OTHER_WAY}."
+        return (
+            f"{what} Replay the searcher, seed and budget that were recorded, record every allocation, or "
+            "allow --nearest."
         )
 
 
@@ -140,11 +163,14 @@ def distance(first: Allocation, second: Allocation) -> float:
     return sum(OTHER_MODEL * (a.model != b.model) + abs(log(a.samples / b.samples)) for a, b in pairs)
 
 
-def recorded_world(recording: Recording, budget: float | None = None, nearest: bool = False) -> RecordedWorld:
+def recorded_world(
+    recording: Recording, budget: float | None = None, nearest: bool = False, exact: bool = False
+) -> RecordedWorld:
     """Return a recording as a world. budget: per item, None: the recorded one.
 
-    Its space is that of the recorded spec, so that the recorded search replays exactly. Where the recording
-    lacks some of it but holds all combinations of its own models and samples that fit, the space is those.
+    Its space is that of the recorded spec. Where the recording lacks some of it but holds all combinations of
+    its own models and samples that fit, the space is those; but not where the recorded search is to come out
+    exactly.
 
     Raises:
         RecordingError: if its spec is not valid here.
@@ -152,8 +178,8 @@ def recorded_world(recording: Recording, budget: float | None = None, nearest: b
     spec = _spec(recording)
     if budget is not None:
         spec = replace(spec, budget=replace(spec.budget, per_item=budget))
-    whole = RecordedWorld(recording, spec, nearest)
-    if whole.complete:
+    whole = RecordedWorld(recording, spec, nearest, exact)
+    if exact or whole.complete:
         return whole
     narrow = RecordedWorld(recording, _narrowed(spec, whole.trials), nearest)
     return narrow if narrow.complete else whole

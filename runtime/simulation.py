@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from agenttts.compiler.allocation import Allocation
 from agenttts.compiler.plan import Plan
 from agenttts.runtime.agent.counsel import Agent
-from agenttts.runtime.blocks import TrialOutcome
+from agenttts.runtime.blocks import Failure, TrialOutcome
 from agenttts.runtime.context import SearchContext
 from agenttts.runtime.control import run_search
 from agenttts.runtime.deciding import decide
@@ -61,10 +61,11 @@ class SimulatedExecutor:
     item_evaluations: items that came back in all. budget_units: their planned costs.
     """
 
-    def __init__(self, world: World) -> None:
-        """Keep the world that answers."""
-        self._world = world
+    def __init__(self, world: World, ends_after: int | None = None) -> None:
+        """Keep the world that answers. ends_after: trials that it runs, None: all."""
+        self._world, self._ends_after = world, ends_after
         self._finished: deque[tuple[int, TrialOutcome, int, float]] = deque()
+        self._ended: deque[tuple[int, TrialOutcome, int, float]] = deque()
         self.item_evaluations, self.budget_units = 0, 0.0
 
     def start(self) -> None:
@@ -73,17 +74,23 @@ class SimulatedExecutor:
     def restart(self) -> None:
         """Forget what was submitted."""
         self._finished.clear()
+        self._ended.clear()
 
     def submit(self, number: int, plan: Plan, items: Sequence[Item]) -> None:
         """Look the outcome up."""
+        if self._ends_after is not None and number > self._ends_after:
+            end = TrialOutcome(failure=Failure("limit", f"it ends after {self._ends_after} trials"))
+            self._ended.append((number, end, 0, 0.0))
+            return
         outcome = self._world.run(plan.allocation, [item.id for item in items])
         self._finished.append((number, outcome, len(items), plan.cost.amount * len(items)))
 
     def next_finished(self, timeout_s: float | None = None) -> tuple[int, TrialOutcome] | None:  # noqa: ARG002
         """Return the first trial that was submitted and not returned yet."""
-        if not self._finished:
+        waiting = self._finished or self._ended  # as at a limit, what runs is finished before the search ends
+        if not waiting:
             return None
-        number, outcome, items, cost = self._finished.popleft()
+        number, outcome, items, cost = waiting.popleft()
         self.item_evaluations += items
         self.budget_units += cost
         return number, outcome
@@ -99,6 +106,7 @@ class SimulatedExecutor:
     def drain(self, timeout_s: float) -> None:  # noqa: ARG002
         """Forget what was submitted."""
         self._finished.clear()
+        self._ended.clear()
 
     def close(self) -> None:
         """Do nothing."""
@@ -166,6 +174,7 @@ def simulate(
     further: Sequence[str] = (),
     journal: MemoryLog | None = None,
     mind: Agent | None = None,
+    ends_after: int | None = None,
     **search: Any,
 ) -> Simulated:
     """Search a world.
@@ -175,11 +184,12 @@ def simulate(
         further: those for the finals; none of them: no finals.
         journal: where the events go, None: nowhere that lasts.
         mind: the language model that the searcher asks, whose time is not counted. None: nobody answers.
+        ends_after: trials after which it ends as at a limit; the searcher is asked for as many as ever.
         search: fields of the spec's `search` to change. Its limits never hold here: nothing is spent.
     """
     spec = replace(world.spec, search=replace(world.spec.search, limits=Limits(), **search))
     chosen = tuple(items if items is not None else world.items[: spec.search.items])
-    executor, stopwatch = SimulatedExecutor(world), Stopwatch()
+    executor, stopwatch = SimulatedExecutor(world, ends_after), Stopwatch()
     watcher = _Watcher(world, spec, executor)
     outcome = run_search(
         SearchContext(

@@ -88,7 +88,7 @@ def _csv(content: bytes) -> Iterator[Row]:
     """Read every cell as text: a column of digits may be codes with leading zeros."""
     reader = csv_reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
     try:
-        header = next(reader, [])
+        header: list[str] = next(reader, [])
         check_header(header)
         for number, cells in enumerate(reader, 1):
             if cells:

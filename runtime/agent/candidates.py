@@ -9,6 +9,7 @@ from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.compiler.options import StageOptions
 from agenttts.compiler.space import Space
 from agenttts.runtime.agent.facts import encoded, short
+from agenttts.runtime.agent.parsing import whole
 from agenttts.runtime.records import Proposal
 from agenttts.spec.model import Json
 
@@ -68,7 +69,7 @@ class Judge:
 
 def _choice(options: StageOptions, written: Json) -> Choice:
     choice = written if isinstance(written, dict) else {}
-    model, samples = choice.get("model"), _whole(choice.get("samples"))
+    model, samples = choice.get("model"), whole(choice.get("samples"))
     where = f"stage {shown(options.stage)}"
     row = options.by_model.get(model) if isinstance(model, str) else None
     if row is None:
@@ -84,14 +85,6 @@ def _choice(options: StageOptions, written: Json) -> Choice:
         ends = f"at least {row.samples[0]}, at most {row.samples[-1]}"
         raise RefusalError(f"{where}: {why}: {ends}; the nearest that is allowed is {near}.")
     return Choice(row.model, samples)
-
-
-def _whole(value: Json) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if isinstance(value, float) and not value.is_integer():
-        return None
-    return int(value) if abs(value) < 10**9 else None
 
 
 def shown(value: object) -> str:

@@ -44,3 +44,12 @@ def _from(text: str, place: int) -> Iterator[Json]:
         except (ValueError, RecursionError):
             return
         yield value
+
+
+def whole(value: Json) -> int | None:
+    """Return a whole number of a model's answer as one, also where it is written 3.0; None for all else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    return int(value) if abs(value) < 10**9 else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from agenttts.runtime.agent.brief import LONGEST_GUIDELINE, Brief
 from agenttts.runtime.agent.dialogue import Ask, Talk
 from agenttts.runtime.agent.facts import encoded, short
-from agenttts.runtime.agent.parsing import elements
+from agenttts.runtime.agent.parsing import elements, whole
 from agenttts.runtime.agent.rendering import render
 from agenttts.runtime.agent.schemas import guidelines_schema
 from agenttts.runtime.records import Archive, Guideline, Message
@@ -82,8 +82,8 @@ def _point(element: Json, known: Collection[int]) -> Point | None:
 
 
 def _numbers(trials: Sequence[Json], known: Collection[int]) -> tuple[int, ...]:
-    numbers = (int(t) for t in trials if isinstance(t, int | float) and not isinstance(t, bool))
-    return tuple(dict.fromkeys(number for number in numbers if number in known))[:MOST_NAMED]
+    numbers = (whole(trial) for trial in trials)
+    return tuple(dict.fromkeys(n for n in numbers if n is not None and n in known))[:MOST_NAMED]
 
 
 def _opening(brief: Brief, archive: Archive) -> tuple[Message, ...]:

@@ -48,6 +48,9 @@ def _write_recording(output: Path, journal: Journal, recorded: Recorded) -> None
     from agenttts.runtime.recording import write_recording
 
     trials = trials_of(journal.read(recorded.search_id))
+    if not trials:
+        what = f"{recorded.search_id}: no finished trial to export. Run more trials."
+        raise common.Stop(what, common.Exit.FAILED)
     with common.writable(output):
         write_recording(output, what_was_searched(recorded), trials)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +49,12 @@ def replay(
 
         known_searcher(searcher)
 
-    world = _world(recording, budget, nearest)
+    if budget is not None and not isfinite(budget):
+        raise common.Stop(f"replay: --budget {budget:g} is no amount. Give a number.", common.Exit.MISTAKE)
     given = {"searcher": searcher, "seed": seed, "trials": trials}
+    world = _world(recording, budget, nearest, given)
     changed = {name: value for name, value in given.items() if value is not None}
-    exact = not changed and budget is None
-    simulated = _simulated(recording, world, {"further": _further(world, exact), **changed})
+    simulated = _simulated(recording, world, {**_as_recorded(world), **changed})
     figures, models = document(simulated), world.recording.searched.simulation
     if as_json:
         common.print_json({**simulation_document(models), **figures})
@@ -60,26 +63,43 @@ def replay(
     _end(simulated)
 
 
-def _world(path: Path, budget: float | None, nearest: bool) -> RecordedWorld:
+def _world(path: Path, budget: float | None, nearest: bool, given: Mapping[str, Any]) -> RecordedWorld:
+    """Return the recording as a world; exactly as recorded where no option says otherwise. given: options."""
     from agenttts.runtime.recording import RecordingError, read_recording
     from agenttts.runtime.replaying import recorded_world
 
     try:
-        return recorded_world(read_recording(path), budget, nearest)
+        found = read_recording(path)
+        recorded = recorded_world(found, nearest=nearest, exact=True)
+        other = [
+            name for name, value in given.items() if value not in (None, getattr(recorded.spec.search, name))
+        ]
+        if not other and budget in (None, recorded.spec.budget.per_item):
+            return recorded
+        world = recorded_world(found, budget, nearest)
     except RecordingError as error:
         raise common.Stop(str(error), common.Exit.MISTAKE) from None
     except OSError as error:
         what = f"{path}: cannot be read ({error.strerror or error}). Check the path."
         raise common.Stop(what, common.Exit.MISTAKE) from None
+    if world.spec.stages != recorded.spec.stages:
+        click.echo("searched is the part of the space that the recording holds whole", err=True)
+    return world
 
 
-def _further(world: RecordedWorld, exact: bool) -> tuple[str, ...]:
-    """Return the items for the finals: those recorded, which only the recorded finalists hold; for another
-    search those that its trials leave over, where every allocation holds them.
+def _as_recorded(world: RecordedWorld) -> dict[str, Any]:
+    """Return the items for the finals, and where the search ends before its trials are done.
+
+    Only the recorded finalists hold the items of the recorded finals. Another search takes those that its
+    trials leave over, where every allocation holds them.
     """
-    if exact and world.further:
-        return world.further
-    return world.items[world.spec.search.items or len(world.items) :] if world.complete else ()
+    if world.complete or not world.exact:
+        left = world.items[world.spec.search.items or len(world.items) :] if world.complete else ()
+        return {"further": (world.further if world.exact else ()) or left}
+    done, trials = len(world.recording.trials), world.spec.search.trials
+    if done < trials:
+        click.echo(f"the recorded search ended after {done} of {trials} trials, and so does this", err=True)
+    return {"further": world.further, "ends_after": done}
 
 
 def _simulated(path: Path, world: RecordedWorld, search: dict[str, Any]) -> Simulated:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import comb
 
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.runtime.pilot.contrasts import Contrast, Measured
@@ -127,7 +128,8 @@ def judge_changes(found: Sequence[ChangeFinding], linked: bool, tolerance: float
         if turn is not None:
             return Judgement("shown", _words(row, turn))
     shifts = [pair.shift for row in found for pair in row.pairs]
-    if shifts and all(-tolerance <= shift.low and shift.high <= tolerance for shift in shifts):
+    measured = bool(found) and len(shifts) == sum(comb(len(row.scores), 2) for row in found)
+    if measured and all(s.rests and -tolerance <= s.low and s.high <= tolerance for s in shifts):
         return Judgement("absent", f"upstream choices shift nothing by more than the tolerance {tolerance:g}")
     why = "no preferred choice changes significantly with the stage before" if found else "not measured"
     return Judgement("not shown", why)

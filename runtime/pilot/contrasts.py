@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum, sqrt
-from statistics import NormalDist
 
 from agenttts.compiler.allocation import Allocation
 from agenttts.runtime.decision import Direction
 from agenttts.runtime.records import Archive, TrialState
-from agenttts.runtime.statistics import LEAST_SHARED, Z95, student_t
+from agenttts.runtime.statistics import LEAST_SHARED, student_t, width
 
 Term = tuple[float, Allocation]
 USED = (TrialState.COMPLETE, TrialState.INFEASIBLE)
@@ -31,11 +30,14 @@ class Contrast:
     items: int
 
     @property
+    def rests(self) -> bool:
+        """Whether it rests on enough items to say anything, that there is no difference too."""
+        return self.items >= LEAST_SHARED
+
+    @property
     def sign(self) -> int:
         """1 or -1 where the interval excludes 0, else 0."""
-        if self.items < LEAST_SHARED:
-            return 0
-        return (self.low > 0) - (self.high < 0)
+        return (self.low > 0) - (self.high < 0) if self.rests else 0
 
     def document(self) -> dict[str, float | int]:
         """Return the JSON form."""
@@ -90,7 +92,6 @@ def _half(sums: Sequence[float], most: float, comparisons: int) -> tuple[float, 
     items do not look like certainty. `most`: that extreme, 0 for graded scores, which get Student's t.
     """
     values = [*sums, most, -most] if most else list(sums)
-    width = NormalDist().inv_cdf(1 - 0.025 / max(1, comparisons))
     count, centre = len(values), fsum(values) / len(values)
     error = sqrt(fsum((v - centre) ** 2 for v in values) / (count - 1) / count)
-    return (width if most else width * student_t(count - 1) / Z95) * error, centre
+    return (width(comparisons) if most else student_t(count - 1, comparisons)) * error, centre

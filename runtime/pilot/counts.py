@@ -114,7 +114,7 @@ def judge_counts(found: Sequence[CountsFinding], tolerance: float) -> Judgement:
     if rising:
         names = ", ".join(map(repr, rising))
         return Judgement("absent", f"samples help to the last count that fits, with every model, in {names}")
-    if found and all(row.total.high <= tolerance for row in found):
+    if found and all(row.total.rests and row.total.high <= tolerance for row in found):
         return Judgement("absent", f"samples bring nowhere more than the tolerance {tolerance:g}")
     return Judgement("not shown", "no curve significantly rises and then bends" if found else "not measured")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
-from math import comb
+from math import comb, inf
 
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.runtime.pilot.contrasts import Contrast, Measured
@@ -53,14 +53,14 @@ class ModelsFinding:
         return next(found, None)
 
     def highest_above(self, model: str) -> float:
-        """Return by how much another model may at most be better than this one."""
-        tops = [-1.0]
+        """Return how much better than this one another model may be, infinite where nothing says."""
+        tops = []
         for small, large, difference in self.differences:
-            if self._model(small) == model:
+            if difference.rests and self._model(small) == model:
                 tops.append(difference.high)
-            if self._model(large) == model:
+            if difference.rests and self._model(large) == model:
                 tops.append(-difference.low)
-        return max(tops)
+        return max(tops) if len(tops) == len(self.choices) - 1 else inf
 
     @property
     def models(self) -> frozenset[str]:

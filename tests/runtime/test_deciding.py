@@ -86,6 +86,13 @@ def test_a_finalist_whose_cost_over_all_items_breaks_the_budget_cannot_win():
     assert decide(SPEC, history.archive).winner.number == 2
 
 
+def test_where_the_best_breaks_the_budget_and_all_others_are_far_behind_the_best_of_those_wins():
+    best, far = trial(1, 45, 10), trial(2, 10, 12)
+    dear = final(best, 90, measured_cost=2 * SPEC.budget.per_item)
+    decision = decide(SPEC, History(archive(best, far)).settled([dear, final(far, 20)]).archive)
+    assert decision.winner.number == 2
+
+
 def test_a_few_dear_items_in_the_finals_do_not_break_the_budget():
     one, two = trial(1, 30, 10), trial(2, 26, 12)
     dear = final(one, 3, items=3, measured_cost=1.5 * SPEC.budget.per_item)

@@ -10,7 +10,7 @@ from agenttts.runtime.blocks import Failure, TrialOutcome
 from agenttts.runtime.control import run_search
 from agenttts.runtime.decision import best
 from agenttts.runtime.history import replay
-from agenttts.runtime.racing import ALPHA, FIRST, Race, looks, race
+from agenttts.runtime.racing import ALPHA, FIRST, Race, data_order, looks, race
 from agenttts.runtime.records import Archive, Item, ItemOutcome, StageOutcome, TrialState, Usage
 from agenttts.runtime.search.drawing import generator
 from agenttts.runtime.search.evidence import error_of, read_evidence
@@ -65,6 +65,13 @@ def test_every_trial_has_the_same_blocks_in_an_order_of_the_seed():
     assert whole.blocks[0] != ITEMS
     seeded = race(pipeline(trials=30, seed=1), ITEMS, known, 2)
     assert seeded.blocks != one.blocks
+
+
+@pytest.mark.parametrize("racing", [True, False])
+def test_the_order_of_the_data_is_found_again_from_that_of_the_trials(racing):
+    spec = pipeline(trials=30, seed=4, racing=racing)
+    raced_items = [item.id for block in race(spec, ITEMS, archive(), 1).blocks for item in block]
+    assert data_order(spec, raced_items) == tuple(item.id for item in ITEMS)
 
 
 def test_only_trials_of_earlier_batches_are_raced_against():

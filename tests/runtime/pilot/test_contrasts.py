@@ -56,3 +56,18 @@ def test_a_difference_of_differences_covers_the_truth(binary: bool) -> None:
         assert shift is not None
         missed += shift.sign != 0
     assert missed <= 32
+
+
+@pytest.mark.parametrize("items", [6, 10, 20])
+def test_many_intervals_of_few_graded_items_hold_together(items: int) -> None:
+    """Without any difference, all twenty of them miss 0 in one of twenty sets at most, but for chance."""
+    chance, wrong = random.Random(5), 0
+    for _ in range(150):
+        table = {A: {str(n): chance.betavariate(2, 2) for n in range(items)}}
+        for place in range(20):
+            other = Allocation((("s", Choice("other", place + 1)),))
+            table[other] = {str(n): chance.betavariate(2, 2) for n in range(items)}
+        known = Measured(table)
+        found = (known.difference(A, other, 20) for other in table if other != A)
+        wrong += any(one is not None and one.sign for one in found)
+    assert wrong <= 15

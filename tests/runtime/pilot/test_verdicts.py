@@ -62,3 +62,9 @@ def test_documents_are_json_and_every_verdict_is_said(name: str) -> None:
     assert [row["insight"] for row in rows] == [1, 2, 3]
     assert [row["verdict"] for row in rows] == list(verdicts(name))
     assert all(row["why"] in text(found(name)) for row in rows)
+
+
+@pytest.mark.parametrize("items", [1, 2, 5])
+@pytest.mark.parametrize("name", ["different-models", "coupled", "saturating", "flat", "small-always"])
+def test_too_few_items_say_nothing_not_even_that_an_insight_is_absent(name: str, items: int) -> None:
+    assert set(verdicts(name, items)) == {"not shown"}
