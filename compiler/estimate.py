@@ -1,7 +1,7 @@
 """What a whole search will take, before anything is spent: three footprints, low, expected, high.
 
-With T trials, I items per trial, F item evaluations in the finals and H held-out items, per item and measure
-(calls, tokens, cost, dollars):
+With T trials (at most as many as there are allocations), I items per trial, F item evaluations in the finals
+and H held-out items, per item and measure (calls, tokens, cost, dollars):
 
 - low = (I + H) * sum over stages of the cheapest choice: every trial after the first reuses banked samples.
 - expected = I * bank(T allocations spread evenly over the space) + (F + H) * their mean. `bank` counts what
@@ -92,16 +92,20 @@ def estimate(
     problem = space.infeasible()
     if problem is not None:
         return problem
-    trials = spec.search.trials
+    trials = min(spec.search.trials, space.count()) if space.count_is_exact else spec.search.trials
     least, most = _extreme(space, min), _capped(space, _extreme(space, max))
     spread = _spread(space, trials)
     mean = _total(_footprint(space, allocation) for allocation in spread) * (1 / len(spread))
     finals = min(round(spec.search.finals * trials * items), FINALISTS * further)
-    expected = _bank(space, spread) * items + mean * (finals + holdout_items)
+    low, expected, high = _in_order(
+        least * (items + holdout_items),
+        _bank(space, spread) * items + mean * (finals + holdout_items),
+        most * (trials * items + finals + holdout_items),
+    )
     return Estimate(
-        low=least * (items + holdout_items),
+        low=low,
         expected=expected,
-        high=most * (trials * items + finals + holdout_items),
+        high=high,
         trials=trials,
         items=items,
         holdout_items=holdout_items,
@@ -112,6 +116,14 @@ def estimate(
         racing=spec.search.racing,
         agent=estimate_agent(space),
     )
+
+
+def _in_order(*rows: Footprint) -> list[Footprint]:
+    """Return footprints with their costs in order: in the paper's unit a small model costs less than nothing,
+    and many trials of it even less.
+    """
+    costs = sorted(row.cost for row in rows)
+    return [replace(row, cost=cost) for row, cost in zip(rows, costs, strict=True)]
 
 
 def estimate_listed(space: Space, allocations: Sequence[Allocation], items: int) -> Estimate:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from agenttts.spec.model import PipelineSpec
+
+GAP = 2
+"""Spaces between columns, at least."""
 
 
 def amount(value: float, unit: str) -> str:
@@ -40,12 +43,8 @@ def plan_text(spec: PipelineSpec, report: dict[str, Any]) -> str:
         f"{spec.name}: {_count(report['space'])} allocations fit the budget of "
         f"{amount(spec.budget.per_item, spec.budget.unit)} per item",
         "",
-        f"{'stage':<16}{'model':<20}{'one sample':>22}{'most samples':>14}",
+        *_model_lines(report["stages"]),
     ]
-    for stage in report["stages"]:
-        for model in stage["models"]:
-            one = cost_text(model["cost_one_sample"])
-            lines.append(f"{stage['name']:<16}{model['name']:<20}{one:>22}{model['max_samples']:>14,}")
     lines += ["", *_estimate_lines(report["estimate"])]
     if report["not_estimated"]:
         stages = ", ".join(report["not_estimated"])
@@ -55,23 +54,45 @@ def plan_text(spec: PipelineSpec, report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _table(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
+    """Lay out rows of cells. widths: of the columns at least, below 0 for those flush right."""
+    longest = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    room = [max(abs(width), most + GAP) for width, most in zip(widths, longest, strict=True)]
+    return [
+        "".join(
+            cell.rjust(size) if width < 0 else cell.ljust(size)
+            for cell, width, size in zip(row, widths, room, strict=True)
+        )
+        for row in rows
+    ]
+
+
+def _model_lines(stages: Sequence[dict[str, Any]]) -> list[str]:
+    rows = [("stage", "model", "one sample", "most samples")]
+    rows += [
+        (stage["name"], model["name"], cost_text(model["cost_one_sample"]), f"{model['max_samples']:,}")
+        for stage in stages
+        for model in stage["models"]
+    ]
+    return _table(rows, (16, 20, -22, -14))
+
+
 def _count(space: dict[str, Any]) -> str:
     return f"{'' if space['exact'] else 'at least '}{space['allocations']:,}"
 
 
 def _estimate_lines(guess: dict[str, Any]) -> list[str]:
-    def row(name: str, values: dict[str, Any]) -> str:
-        cells = (_cell(values[key]) for key in ("low", "expected", "high"))
-        return f"{name:<36}" + "".join(f"{cell:>18}" for cell in cells)
-
     size = f"search of {guess['trials']} trials x {guess['items']} items"
-    lines = [f"{size:<36}{'low':>18}{'expected':>18}{'high':>18}", row("calls", guess["calls"])]
-    lines += [row(f"{kind} tokens", guess["tokens"][kind]) for kind in ("prompt", "output")]
-    lines.append(row("cost", guess["cost"]))
+    rows = [(size, "low", "expected", "high"), _row("calls", guess["calls"])]
+    rows += [_row(f"{kind} tokens", guess["tokens"][kind]) for kind in ("prompt", "output")]
+    rows.append(_row("cost", guess["cost"]))
     if guess["usd"] is not None:
-        lines.append(row("US dollars", _dollars(guess["usd"])))
+        rows.append(_row("US dollars", _dollars(guess["usd"])))
     if guess["agent"] is not None:
-        lines += _agent_lines(guess["agent"], row)
+        rows += _agent_rows(guess["agent"])
+    lines = _table(rows, (36, -18, -18, -18))
+    if guess["agent"] is not None and not guess["agent"]["usd"]:
+        lines.append("search agent: no price in the spec, so its dollars are not known")
     if guess["finals"]:
         lines.append(f"Finals on further items are part of it: at most {guess['finals']:,} item evaluations.")
     if guess["racing"]:
@@ -81,11 +102,14 @@ def _estimate_lines(guess: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _agent_lines(guess: dict[str, Any], row: Callable[[str, dict[str, Any]], str]) -> list[str]:
-    lines = [row("search agent, calls", guess["calls"])]
-    lines += [row(f"search agent, {kind} tokens", guess["tokens"][kind]) for kind in ("prompt", "output")]
-    priced = guess["usd"] and row("search agent, US dollars", _dollars(guess["usd"]))
-    return [*lines, priced or "search agent: no price in the spec, so its dollars are not known"]
+def _row(name: str, values: dict[str, Any]) -> tuple[str, str, str, str]:
+    return name, _cell(values["low"]), _cell(values["expected"]), _cell(values["high"])
+
+
+def _agent_rows(guess: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    rows = [_row("search agent, calls", guess["calls"])]
+    rows += [_row(f"search agent, {kind} tokens", guess["tokens"][kind]) for kind in ("prompt", "output")]
+    return [*rows, *([_row("search agent, US dollars", _dollars(guess["usd"]))] if guess["usd"] else [])]
 
 
 def _dollars(values: dict[str, float]) -> dict[str, str]:
@@ -101,4 +125,5 @@ def _cell(value: Any) -> str:
 def _allocation_lines(allocation: dict[str, Any]) -> list[str]:
     verdict = "fits" if allocation["feasible"] else "does not fit"
     lines = [f"allocation: {cost_text(allocation['cost'])} per item, {verdict}"]
-    return lines + [f"  {row['name']:<16}{cost_text(row['cost']):>22}" for row in allocation["stages"]]
+    rows = [(f"  {row['name']}", cost_text(row["cost"])) for row in allocation["stages"]]
+    return lines + _table(rows, (18, -22))

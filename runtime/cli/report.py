@@ -133,6 +133,9 @@ def compare(search_ids: tuple[str, ...], store: str | None, as_json: bool) -> No
             row["difference_to_first"] = None
             continue
         difference = paired_difference(first.winner.scores, decision.winner.scores)
+        if difference and found.facts.get("data_digest") != searches[0].facts.get("data_digest"):
+            what = "items or parts differ from those of the first search: compared over equal ids"
+            click.echo(f"{found.search_id}: {what}", err=True)
         row["difference_to_first"] = difference and {
             "mean": difference.mean,
             "interval": difference.interval and [difference.interval.low, difference.interval.high],
@@ -155,8 +158,9 @@ def _yardstick(recorded: Recorded) -> tuple[object, ...]:
     """Return what two searches must agree on before their items can be paired."""
     data, objective = recorded.spec.data, recorded.spec.objective
     metric = recorded.spec.stage(objective.stage).metric
-    models = _simulator(recorded)
-    return data.source, data.id, metric and (metric.name, dict(metric.options)), objective.direction, models
+    gold = metric and data.fields.get(str(metric.options.get("target")))
+    measured = objective.stage, metric and (metric.name, dict(metric.options)), gold, objective.direction
+    return data.search.source or data.source, data.id, measured, _simulator(recorded)
 
 
 def living(row: dict[str, Any], alive: dict[str, str]) -> dict[str, Any]:

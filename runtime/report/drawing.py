@@ -33,6 +33,11 @@ SETTINGS: Any = {
 }
 
 
+def marker(place: int) -> str:
+    """Return a marker so that no two of the first 49 places have both marker and colour in common."""
+    return MARKERS[(place + place // len(COLOURS)) % len(MARKERS)]
+
+
 def spread(scores: Sequence[float], intervals: Sequence[Interval | None]) -> list[list[float]]:
     """Return how far the error bars reach down and up; no bar where there is no interval."""
     pairs = list(zip(scores, intervals, strict=True))

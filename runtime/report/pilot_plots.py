@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agenttts.compiler.allocation import Choice
-from agenttts.runtime.report.drawing import COLOURS, MARKERS, cut, new_figure, spread, svg, thinned
+from agenttts.runtime.report.drawing import COLOURS, cut, marker, new_figure, spread, svg, thinned
 from agenttts.runtime.report.pilot_figures import Mark, Panel
 
 LONGEST_TICK = 20
@@ -67,7 +67,7 @@ def _line(
     colour = COLOURS[place % len(COLOURS)]
     scores = [mark.score for mark in marks]
     bars = spread(scores, [mark.interval for mark in marks])
-    style = {"color": colour, "marker": MARKERS[place % len(MARKERS)], "markersize": 6, "elinewidth": 0.9}
+    style = {"color": colour, "marker": marker(place), "markersize": 6, "elinewidth": 0.9}
     axes.errorbar(
         positions,
         scores,

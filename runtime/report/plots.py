@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agenttts.runtime.report.drawing import COLOURS, GREY, MARKERS, cut, new_figure, spread, svg, thinned
+from agenttts.runtime.report.drawing import COLOURS, GREY, cut, marker, new_figure, spread, svg, thinned
 from agenttts.runtime.report.figures import CurvePoint, ReportData, StageFigure, TrialRow
 
 
@@ -18,8 +18,9 @@ def cost_plot(data: ReportData) -> str:
     _points(axes, [(row.planned_cost, row) for row in front], COLOURS[0], "Pareto front")
     costs, scores = [row.planned_cost for row in front], [row.score for row in front]
     axes.step(costs, scores, where="post", color=COLOURS[0], linewidth=1.2)
-    if data.winner is not None:
-        place = [data.winner.planned_cost], [data.winner.score]
+    chosen = [row for row in shown if data.winner and row.number == data.winner.number]
+    if chosen:  # at its own point, which knows nothing of the finals
+        place = [chosen[0].planned_cost], [chosen[0].score]
         axes.plot(*place, "o", markersize=13, fillstyle="none", color=COLOURS[1], label="chosen")
     axes.axvline(data.budget, color=COLOURS[1], linestyle="--", linewidth=1.2, label="budget")
     axes.set_xlabel(f"planned cost per item ({data.unit})")
@@ -58,7 +59,7 @@ def stage_plot(stage: StageFigure, index: int) -> str:
 
 
 def _curve(axes: Any, points: Sequence[CurvePoint], place: int, model: str) -> None:
-    style = {"color": COLOURS[place % len(COLOURS)], "fmt": MARKERS[place % len(MARKERS)]}
+    style = {"color": COLOURS[place % len(COLOURS)], "fmt": marker(place)}
     scores = [point.score for point in points]
     bars = spread(scores, [point.interval for point in points])
     axes.errorbar(

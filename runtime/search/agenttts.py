@@ -102,8 +102,9 @@ class AgentTTS:
 
     def _explore(self, evidence: Evidence, used: set[Allocation], count: int) -> list[Proposal]:
         """Take untried combinations of models, the most promising first; random ones when none is left."""
-        pool = [idea for idea in untried_combinations(evidence) if idea.allocation not in used]
-        found = [_proposal(row.idea) for row in pick(evidence, pool[:MOST_IDEAS], count)]
+        chance = generator(self.seed, "combinations", len(evidence.trials), len(used))
+        pool = [idea for idea in untried_combinations(evidence, chance) if idea.allocation not in used]
+        found = [_proposal(row.idea) for row in pick(evidence, pool, count)]
         chance = generator(self.seed, "explore", len(evidence.trials), len(used))
         taken = used | {proposal.allocation for proposal in found}
         drawn = draw_untried(self.space, taken, count - len(found), chance)

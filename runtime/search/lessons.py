@@ -12,6 +12,7 @@ from itertools import combinations
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.runtime.decision import Direction, difference_between
 from agenttts.runtime.records import Guideline, TrialResult
+from agenttts.runtime.search.curves import Curve
 from agenttts.runtime.search.evidence import Evidence
 from agenttts.runtime.search.rules import stage_curve
 
@@ -106,9 +107,15 @@ def _sample_lessons(evidence: Evidence, allocation: Allocation) -> Iterator[Less
         rising = knee >= tested[-1]
         end = f"still rises at {knee} samples." if rising else f"saturates at about {knee} samples."
         hurt = _hurt(trials, evidence.direction)
-        grounds = f"Fitted {curve.top:.3f} - {curve.gain:.3f} * S^-{curve.power:g} over S = {tested}.{hurt}"
+        grounds = f"Fitted {_formula(curve, evidence.direction)} over S = {tested}.{hurt}"
         subject = f"Samples of {choice.model!r} in stage {stage!r}"
         yield Lesson(subject, end, grounds, tuple(sorted(trial.number for trial in trials)))
+
+
+def _formula(curve: Curve, direction: Direction) -> str:
+    """Return a fitted score. Curves are of scores of which more is better."""
+    top, sign = (curve.top, "-") if direction == "maximize" else (-curve.top, "+")
+    return f"{top:.3f} {sign} {curve.gain:.3f} * S^-{curve.power:g}"
 
 
 def _hurt(trials: list[TrialResult], direction: Direction) -> str:
@@ -124,10 +131,16 @@ def _hurt(trials: list[TrialResult], direction: Direction) -> str:
 
 
 def _budget_lessons(evidence: Evidence) -> Iterator[Lesson]:
-    """Insight 3: how the leading allocation splits the budget, and what it gains over the next split."""
+    """Insight 3: how the leading allocation splits the budget, and what it gains over the next split.
+
+    In the paper's unit a small model may cost less than nothing; that counts as nothing here.
+    """
     first = evidence.leaders[0]
-    total = sum(evidence.ticks(stage, choice) for stage, choice in first.allocation) or 1
-    shares = {s: 100 * evidence.ticks(s, c) / total for s, c in first.allocation}
+    costs = {stage: max(0, evidence.ticks(stage, choice)) for stage, choice in first.allocation}
+    total = sum(costs.values())
+    if len(costs) < 2 or not total:
+        return
+    shares = {stage: 100 * cost / total for stage, cost in costs.items()}
     ordered = sorted(shares, key=lambda stage: -shares[stage])
     split = ", ".join(f"{shares[stage]:.0f} % in {stage!r}" for stage in ordered)
     rivals = evidence.leaders[1:2]

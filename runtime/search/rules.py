@@ -6,9 +6,11 @@ the budget and the spec's allowed samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
+from random import Random
 
 from agenttts.compiler.allocation import Allocation, Choice
 from agenttts.runtime.decision import signed
@@ -16,7 +18,8 @@ from agenttts.runtime.records import TrialResult
 from agenttts.runtime.search.curves import Curve, fit_curve
 from agenttts.runtime.search.evidence import Evidence, error_of
 
-MOST_COMBINATIONS = 400
+MOST_COMBINATIONS = 120
+"""Of so many a choice is made: each takes a millisecond to fill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,21 +134,29 @@ def _spend(
             yield Idea(saved.replace(taker, more), f"insight 3: beside trial {leader.number}, {words}")
 
 
-def untried_combinations(evidence: Evidence) -> Iterator[Idea]:
-    """Yield exploration: one allocation for each combination of models that no trial has used yet.
+def untried_combinations(evidence: Evidence, chance: Random) -> Iterator[Idea]:
+    """Yield exploration: one allocation for each combination of models that no trial has used yet; of very
+    many, some by chance.
 
     Every stage gets a single pass, then the stages share what is left by doubling their samples in turn.
     """
     stages = [row.stage for row in evidence.space.options]
     used = {tuple(choice.model for _, choice in trial.allocation) for trial in evidence.trials}
-    combinations = product(*(evidence.sizes(stage) for stage in stages))
-    for index, models in enumerate(combinations):
-        if index >= MOST_COMBINATIONS:
-            return
+    sizes = [evidence.sizes(stage) for stage in stages]
+    for models in _combinations(sizes, chance):
         if models not in used:
             allocation = _filled(evidence, tuple(zip(stages, models, strict=True)))
             if allocation is not None:
                 yield Idea(allocation, "exploration: no trial has used these models together")
+
+
+def _combinations(sizes: Sequence[Sequence[str]], chance: Random) -> Iterator[tuple[str, ...]]:
+    """Yield all combinations, or as many as may be looked at, drawn from all of them."""
+    if prod(map(len, sizes)) <= MOST_COMBINATIONS:
+        yield from product(*sizes)
+        return
+    drawn = (tuple(chance.choice(models) for models in sizes) for _ in range(MOST_COMBINATIONS))
+    yield from dict.fromkeys(drawn)
 
 
 def _filled(evidence: Evidence, models: tuple[tuple[str, str], ...]) -> Allocation | None:

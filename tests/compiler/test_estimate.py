@@ -72,3 +72,17 @@ def test_dollars_are_unknown_without_prices() -> None:
 def test_an_empty_space_has_no_estimate() -> None:
     spec = paper_spec("2wiki", 50)
     assert isinstance(estimate(spec, Lengths.planned(spec), 50, 0), Infeasible)
+
+
+def test_there_are_no_more_trials_than_allocations() -> None:
+    spec = spec_of(stage("A", samples=Samples(1, 4)), budget=Budget("paper", 1000))
+    found = made(spec, items=2, holdout=0)
+    assert (spec.search.trials > 4, found.trials) == (True, 4)
+    assert found.high.calls == 4 * 2 * 4
+
+
+def test_costs_below_nothing_are_in_order_too() -> None:
+    """In the paper's unit one short call of a small model costs less than 0."""
+    spec = spec_of(stage("A", prompt=8, output=1, samples=Samples(1, 4)), budget=Budget("paper", 1))
+    found = made(spec)
+    assert found.low.cost <= found.expected.cost <= found.high.cost < 0

@@ -1,3 +1,4 @@
+import re
 import time
 from dataclasses import replace
 from statistics import mean
@@ -9,7 +10,8 @@ from agenttts.runtime.records import Archive
 from agenttts.runtime.search.curves import Curve, fit_curve
 from agenttts.runtime.search.registry import create_searcher
 from agenttts.runtime.testing_searchers import Simulation
-from agenttts.spec.model import Samples
+from agenttts.spec.model import Budget, Objective, Samples
+from tests.compiler.specs import spec_of, stage
 
 from .landscapes import coupled, pipeline, simulation
 
@@ -91,6 +93,23 @@ def test_guidelines_speak_of_all_three_insights_and_name_their_trials():
     assert any(subject.startswith("Samples of") for subject in subjects)
     texts = [guideline.text for guideline in archive.guidelines]
     assert len(set(texts)) == len(texts)
+
+
+def test_a_single_stage_has_no_split_of_the_budget():
+    spec = spec_of(stage("answer", ("3B", "8B")), budget=Budget("flops", 1e14))
+    sim = Simulation(spec, lambda allocation: 0.5 + allocation["answer"].samples / 400, items=50)
+    archive = sim.run(searcher("agenttts", sim), 15)
+    assert archive.guidelines
+    assert not any("Split of the budget" in guideline.text for guideline in archive.guidelines)
+
+
+def test_a_fitted_curve_is_written_as_it_was_scored_also_where_less_is_better():
+    spec = pipeline()
+    down = replace(spec, objective=Objective("answer", "minimize"))
+    sim = Simulation(down, lambda allocation: 1 - coupled(allocation), items=50)
+    texts = [guideline.text for guideline in sim.run(searcher("agenttts", sim), 30).guidelines]
+    fitted = [text for text in texts if "Fitted" in text]
+    assert fitted and all(re.search(r"Fitted 0\.\d+ \+ 0\.\d+ \* S\^-", text) for text in fitted)
 
 
 def test_switched_off_insights_leave_no_guideline():
