@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from click.testing import CliRunner, Result
 
@@ -20,12 +20,12 @@ from agenttts.runtime.plugins import plugins
 from agenttts.runtime.records import ItemOutcome, StageOutcome, Usage
 from agenttts.runtime.searches import Overrides, facts_of
 from agenttts.runtime.simulation import MemoryLog, Simulated, simulate
-from agenttts.runtime.store.journal import Journal
+from agenttts.runtime.store.journal import Journal, Kind
 from agenttts.spec.check import check
 from agenttts.spec.model import PipelineSpec
 
 ITEMS = tuple(f"i{n:03}" for n in range(150))
-DATA = {
+DATA: Mapping[str, Any] = {
     "source": "items.jsonl",
     "id": "id",
     "fields": {"question": "q", "answer": "a"},
@@ -99,7 +99,8 @@ def searched(
     )
     with contextlib.closing(Journal(f"sqlite:///{folder}/s.db")) as journal:
         for event in log.events[:keep]:
-            journal.append(name, event.kind, facts if event.kind == "search_started" else event.payload)  # type: ignore[arg-type]
+            payload = facts if event.kind == "search_started" else event.payload
+            journal.append(name, cast("Kind", event.kind), payload)
     return found
 
 

@@ -50,7 +50,7 @@ def test_searches_of_other_items_or_another_gold_are_not(tmp_path: Path, other: 
 
 def test_a_field_that_no_metric_reads_makes_no_difference(tmp_path: Path) -> None:
     searched(tmp_path, FIRST, name="one")
-    searched(tmp_path, changed(fields={**DATA["fields"], "hint": "h"}), name="two")  # type: ignore[dict-item]
+    searched(tmp_path, changed(fields={**DATA["fields"], "hint": "h"}), name="two")
     assert compared(tmp_path)[0] is not None
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from agenttts.runtime.agent.parsing import whole
 from agenttts.runtime.values import JSON_DECODER
+from agenttts.spec.model import Json
 
 
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "1e999", "[-1e400]", '{"a": 1, "a": 2}'])
@@ -26,5 +27,5 @@ def test_finite_numbers_are_read_as_they_were_written(value: object) -> None:
     ("value", "number"),
     [(3, 3), (3.0, 3), (3.5, None), (True, None), ("3", None), (None, None), (1e300, None), (-2, -2)],
 )
-def test_whole_numbers_of_an_answer(value: object, number: int | None) -> None:
-    assert whole(value) == number  # type: ignore[arg-type]
+def test_whole_numbers_of_an_answer(value: Json, number: int | None) -> None:
+    assert whole(value) == number

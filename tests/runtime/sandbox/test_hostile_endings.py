@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import psutil
+import pytest
 
 from .conftest import LIMITS
 
@@ -129,3 +130,23 @@ def children() -> set[int]:
 def marked() -> list[int]:
     """Processes of this machine that a program in a sandbox started."""
     return [p.pid for p in psutil.process_iter(["cmdline"]) if MARK in (p.info["cmdline"] or [])]
+
+
+@pytest.mark.parametrize("what", ["AS", "CPU", "NOFILE", "FSIZE"])
+def test_limits_of_process_1_cannot_be_set(run, what):
+    ended = run(f"""
+        import resource, time
+        try:
+            resource.prlimit(1, resource.RLIMIT_{what}, (0, 0))
+            print("set")
+        except PermissionError:
+            pass
+        print("x" * 70000)
+        resource.prlimit(0, resource.RLIMIT_CORE, (0, 0))
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            print("y")
+        raise ValueError
+    """)
+    assert (ended.ended, ended.status, ended.traceback) == ("exit", 1, True)
+    assert "set" not in ended.stdout
