@@ -32,7 +32,7 @@ MORE_SEEDS = 30
 """At most so many seeds for the tables of items per trial and of racing, which compare few searchers."""
 SLOW = "bayes-gp"
 """Optuna's Gaussian process: decides for 40 to 60 s a search, so it gets few seeds."""
-SLOW_SEEDS = 3
+SLOW_SEEDS = 6
 
 
 @dataclass(frozen=True)
