@@ -95,6 +95,8 @@ def _csv(content: bytes) -> Iterator[Row]:
                 yield Row(number, _named(header, cells, number))
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num} is not CSV: {error}.") from error
+    except RepeatedError as error:
+        raise ValueError(f"{error}.") from error
 
 
 def csv_reader(text: IO[str]) -> Any:
@@ -111,7 +113,7 @@ def check_header(header: Sequence[str]) -> None:
     """
     repeated = sorted(name for name, count in Counter(header).items() if name and count > 1)
     if repeated:
-        raise RepeatedError(f"the header names {', '.join(map(repr, repeated))} more than once.")
+        raise RepeatedError(f"the header names {', '.join(map(repr, repeated))} more than once")
 
 
 def _named(header: list[str], cells: list[str], number: int) -> dict[str, Json]:

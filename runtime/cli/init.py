@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -12,11 +12,13 @@ import click
 from agenttts.runtime.cli import common
 from agenttts.runtime.cli.init_questions import OWN, Ask, Wish, files_of, pairs
 from agenttts.runtime.faults.config import ConfigError
+from agenttts.runtime.records import Item
 from agenttts.runtime.scaffolding.own_data import OwnDataError
 from agenttts.runtime.scaffolding.steps import held_up, next_steps
 from agenttts.runtime.scaffolding.templates import SIMULATION, SPEC, templates
 from agenttts.runtime.scaffolding.writing import laid_out, taken, write_all
 from agenttts.runtime.simulated import all_items, read_simulated
+from agenttts.spec.model import PipelineSpec
 
 
 @click.command()
@@ -60,8 +62,7 @@ def init(
         name, files = files_of(wish, Ask(yes))
     except OwnDataError as error:
         raise common.Stop(f"init: {error}", common.Exit.MISTAKE) from None
-    if data is not None or name == OWN:
-        files = _fitting(files)
+    files = _sound(folder, files)
     _write(folder, files, force)
     _say(folder, name, files, as_json)
 
@@ -75,58 +76,55 @@ def _list(as_json: bool) -> None:
         click.echo(f"{name:<24}{words}")
 
 
-def _fitting(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Return the files without a simulation that items lack something for, and say so.
-
-    Raises:
-        Stop: if it does not fit though the items lack nothing: something in them is wrong.
+def _sound(folder: Path, files: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the files, once specs and items were found in order in a folder of their own. A simulation that
+    the items lack something for is left out, and that is said. folder: where they are to go.
     """
-    if SIMULATION not in files:
+    why = None
+    with laid_out(files) as place:
+        for path in sorted(place.glob("*.json")):
+            if "stages" in json.loads(path.read_text("utf-8")):
+                spec, items = _checked(path, folder / path.name)
+                if path.name == SPEC and SIMULATION in files:
+                    why = _misfit(place / SIMULATION, spec, items)
+    if why is None:
         return files
-    with laid_out(files) as place:
-        loaded = common.read_spec(place / SPEC)
-        if loaded.spec is None or loaded.problems:
-            return files  # which the check of all files says better
-        items = list(all_items(common.read_items(loaded)))
-        try:
-            read_simulated(place / SIMULATION, loaded.spec, items)
-        except ConfigError as error:
-            why = " ".join(dict.fromkeys(problem.what for problem in error.problems))
-            if not any(value in (None, "") for item in items for value in item.fields.values()):
-                what = f"init: your items: {why} Correct their file."
-                raise common.Stop(what, common.Exit.MISTAKE) from None
-            click.echo(f"left out {SIMULATION}, which does not fit your items: {why}", err=True)
-            return {name: content for name, content in files.items() if name != SIMULATION}
-    return files
+    click.echo(f"left out {SIMULATION}, which does not fit your items: {why}", err=True)
+    return {name: content for name, content in files.items() if name != SIMULATION}
 
 
-def _write(folder: Path, files: Mapping[str, bytes], force: bool) -> None:
-    """Write the files, once they were found in order in a folder of their own."""
-    there = taken(folder, files)
-    if there and not force:
-        what = f"init: {folder} already has {', '.join(there)}"
-        raise common.Stop(f"{what}. Name another folder, or overwrite with --force.", common.Exit.MISTAKE)
-    with laid_out(files) as place:
-        _check(place, folder)
-    with _writing(folder):
-        write_all(folder, files)
-
-
-def _check(place: Path, folder: Path) -> None:
-    """Refuse specs, items or a simulation that are not in order. folder: where they are to go."""
-    for path in sorted(place.glob("*.json")):
-        if "stages" in json.loads(path.read_text("utf-8")):
-            _check_spec(path, folder / path.name)
-
-
-def _check_spec(path: Path, shown: Path) -> None:
+def _checked(path: Path, shown: Path) -> tuple[PipelineSpec, list[Item]]:
     loaded = common.read_spec(path)
     if loaded.spec is None or loaded.problems:
         common.show_problems(shown, loaded.problems)
         raise common.Stop("", common.Exit.MISTAKE)
-    data, simulation = common.read_items(loaded), path.with_name(SIMULATION)
-    if path.name == SPEC and simulation.is_file():
-        common.read_simulated(simulation, loaded.spec, all_items(data))
+    return loaded.spec, list(all_items(common.read_items(loaded)))
+
+
+def _misfit(simulation: Path, spec: PipelineSpec, items: Sequence[Item]) -> str | None:
+    """Return what items lack for a simulation, None where it fits.
+
+    Raises:
+        Stop: if it does not fit though they lack nothing: something in them is wrong.
+    """
+    try:
+        read_simulated(simulation, spec, items)
+    except ConfigError as error:
+        why = " ".join(dict.fromkeys(problem.what for problem in error.problems))
+        if any(value in (None, "") for item in items for value in item.fields.values()):
+            return why
+        what = f"init: your items: {why} Correct their file."
+        raise common.Stop(what, common.Exit.MISTAKE) from None
+    return None
+
+
+def _write(folder: Path, files: Mapping[str, bytes], force: bool) -> None:
+    there = taken(folder, files)
+    if there and not force:
+        what = f"init: {folder} already has {', '.join(there)}"
+        raise common.Stop(f"{what}. Name another folder, or overwrite with --force.", common.Exit.MISTAKE)
+    with _writing(folder):
+        write_all(folder, files)
 
 
 @contextlib.contextmanager

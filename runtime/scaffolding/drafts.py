@@ -121,8 +121,8 @@ def _model(name: str, at: Endpoint) -> dict[str, Any]:
 def _budget(stages: Sequence[Mapping[str, Any]], largest: float) -> dict[str, Any]:
     """Return twice the work of one pass of the largest model, so that there is something to choose.
 
-    The unit's offset is taken off first and once: it is no work. Of models so small that this is below 1,
-    the budget is 1, and leaves little to choose.
+    The unit's offset, of every stage, is no work and is not doubled. For models so small that this is below 1
+    the budget is 1, which nearly everything fits.
     """
     work = sum(paper_amount(largest, 1, *stage["tokens"].values()) - PAPER_OFFSET for stage in stages)
     return {"unit": "paper", "per_item": max(1, math.ceil(2 * work + PAPER_OFFSET * len(stages)))}

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests.cli.initialised import ROWS, write
+
 
 @dataclass(frozen=True)
 class Done:
@@ -60,3 +62,11 @@ def run(tmp_path: Path) -> Run:
         return call_in(tmp_path, *arguments, timeout=timeout)
 
     return call
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder that holds a user's rows."""
+    monkeypatch.chdir(tmp_path)
+    write("mine.jsonl", ROWS)
+    return tmp_path

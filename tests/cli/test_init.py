@@ -1,53 +1,19 @@
-"""`agenttts init`: templates, own data, questions; never overwrites, always ends with a valid pipeline."""
+"""`agenttts init`: templates, own data, questions; always ends with a valid pipeline."""
 
 from __future__ import annotations
 
-import errno
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
-from agenttts.runtime.checking import load_and_check
 from agenttts.runtime.cli.main import cli
-from agenttts.runtime.data import load_data
 from agenttts.runtime.scaffolding.steps import held_up, next_steps
 from agenttts.runtime.scaffolding.templates import templates
-from agenttts.runtime.simulated import all_items, read_simulated
+from tests.cli.initialised import OWN, ROWS, init, whole, write
 
-ROWS = [{"Question": f"Who is {n}?", "Reply": f"name{n}"} for n in range(6)]
-OWN = ("--template", "own", "--data", "mine.jsonl", "--field", "answer=Reply", "--yes")
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder that holds a user's rows."""
-    monkeypatch.chdir(tmp_path)
-    write("mine.jsonl", ROWS)
-    return tmp_path
-
-
-def write(name: str, rows: list[dict[str, Any]]) -> None:
-    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-
-
-def init(*arguments: str, said: str | None = None) -> Result:
-    return CliRunner().invoke(cli, ["init", *arguments], input=said, standalone_mode=True)
-
-
-def whole(folder: str) -> dict[str, Any]:
-    """Return a new pipeline's spec, after seeing that it and all it names is in order."""
-    path = Path(folder) / "pipeline.json"
-    loaded = load_and_check(path)
-    assert loaded.problems == ()
-    assert loaded.spec is not None
-    data = load_data(loaded.spec.data, loaded.folder)
-    if path.with_name("simulated.json").exists():
-        read_simulated(path.with_name("simulated.json"), loaded.spec, all_items(data))
-    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return document
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.mark.parametrize("template", [template.name for template in templates()])
@@ -237,102 +203,3 @@ def test_questions_are_asked_for_what_the_options_leave_open() -> None:
 def test_nobody_to_answer_is_told_which_option_answers() -> None:
     done = init("new", said="")
     assert (done.exit_code, "--template NAME" in done.stderr) == (2, True)
-
-
-def test_nothing_is_overwritten_without_force(folder: Path) -> None:
-    (folder / "new").mkdir()
-    (folder / "new" / "pipeline.json").write_text("mine")
-    done = init("new", "--yes")
-    assert (done.exit_code, "already has pipeline.json" in done.stderr) == (2, True)
-    assert {path.name for path in (folder / "new").iterdir()} == {"pipeline.json"}
-    assert (folder / "new" / "pipeline.json").read_text() == "mine"
-    assert init("new", "--yes", "--force").exit_code == 0
-    whole("new")
-
-
-def test_force_replaces_a_link_and_leaves_what_it_points_to(folder: Path) -> None:
-    (folder / "new").mkdir()
-    (folder / "elsewhere.json").write_text("precious")
-    (folder / "new" / "pipeline.json").symlink_to(folder / "elsewhere.json")
-    assert init("new", "--yes", "--force").exit_code == 0
-    assert (folder / "elsewhere.json").read_text() == "precious"
-    assert not (folder / "new" / "pipeline.json").is_symlink()
-    whole("new")
-
-
-def test_a_file_that_cannot_be_written_whole_stays_as_it_was(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (folder / "new").mkdir()
-    (folder / "new" / "pipeline.json").write_text("mine")
-
-    replace = Path.replace
-
-    def full(partial: Path, target: Path) -> Path:
-        if target.parent.name == "new":
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return replace(partial, target)
-
-    monkeypatch.setattr(Path, "replace", full)
-    done = init("new", "--yes", "--force")
-    assert (done.exit_code, "cannot be written" in done.stderr) == (2, True)
-    assert (folder / "new" / "pipeline.json").read_text() == "mine"
-    assert not [path for path in (folder / "new").iterdir() if path.name.startswith(".")]
-
-
-def test_the_same_again_changes_nothing_and_is_no_conflict() -> None:
-    assert [init("new", *OWN).exit_code for _ in range(2)] == [0, 0]
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("none.jsonl", None, "cannot be read"),
-        ("mine.txt", "hello", "no known format"),
-        ("mine.jsonl", "", "there are no rows"),
-        ("mine.jsonl", '{"Question": 1', "line 1 is not JSON"),
-        ("mine.jsonl", "[1]", "must be an object"),
-        ("mine.csv", "a,b\n1\n", "row 1 has 1 cells"),
-        ("mine.jsonl", b"\xff\xfe", "not UTF-8"),
-        ("mine.parquet", "no", "not Parquet"),
-        ("mine.jsonl", '{"Question": "a", "Other": "b"}', 'no column "Reply"'),
-        ("mine.jsonl", '{"id": "1", "Question": "a", "Reply": "b"}\n' * 2, "the id '1' occurs 2 times"),
-        ("mine.jsonl", '{"Question": "a", "Reply": "b", "passages": "x"}', "a list is needed"),
-        ("mine.jsonl", '{"Question": "a", "Reply": "b", "gold": [1]}', "Map them too"),
-        ("mine.jsonl", '{"Question": "a", "Reply": "b", "passages": ["x"], "gold": [2]}', "requires 2 of 1"),
-    ],
-)
-def test_a_bad_data_file_is_the_users_mistake_and_nothing_is_written(
-    folder: Path, name: str, content: str | bytes | None, words: str
-) -> None:
-    if content is None:
-        Path(name).unlink(missing_ok=True)
-    else:
-        Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    done = init("new", "--template", "own", "--data", name, "--field", "answer=Reply", "--yes")
-    assert (done.exit_code, words in done.stderr) == (2, True), done.output
-    assert "Traceback" not in done.output
-    assert not (folder / "new").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--template", "nope"), "no template named 'nope'. Known: two-hop-qa"),
-        (("--field", "answer", *OWN), "'answer' is not NAME=VALUE"),
-        ((*OWN, "--model", "big=huge"), "big=huge is no model's number of parameters"),
-        ((*OWN, "--id", "nope"), 'no column "nope"'),
-        (("--template", "own", "--data", "mine.jsonl", "--yes"), "Give --field answer=COLUMN"),
-        ((*OWN, "--base-url", "not an address"), "/models/small/base_url"),
-    ],
-)
-def test_a_wrong_option_is_the_users_mistake(folder: Path, arguments: tuple[str, ...], words: str) -> None:
-    done = init("new", *arguments)
-    assert (done.exit_code, words in done.stderr) == (2, True), done.output
-    assert not (folder / "new").exists()
-
-
-def test_a_place_that_cannot_be_written_is_the_users_mistake(folder: Path) -> None:
-    (folder / "new").write_text("a file")
-    done = init("new", "--yes")
-    assert (done.exit_code, "cannot be written" in done.stderr) == (2, True), done.output

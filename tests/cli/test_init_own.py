@@ -9,14 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from agenttts.runtime.cli.main import cli
-from tests.cli.test_init import OWN, ROWS, init, whole, write
+from tests.cli.initialised import OWN, ROWS, init, whole, write
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in an empty folder that holds a user's rows."""
-    monkeypatch.chdir(tmp_path)
-    write("mine.jsonl", ROWS)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def test_items_without_gold_are_taken_and_a_simulation_that_needs_it_is_left_out() -> None:
